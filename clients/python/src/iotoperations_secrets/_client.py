@@ -241,12 +241,14 @@ class SecretServiceClient:
         not_before_time: datetime | None = None,
         expire_time: datetime | None = None,
         tags: Mapping[str, str] | None = None,
+        keep_dates: bool = False,
         request_id: str | None = None,
         timeout: Span | None = None,
     ) -> VaultSecretVersion:
         """Adds a new value to a secret in the vault; what follows its latest version is synced again.
 
-        The new version has only what is given: content type, times and tags of the one before are not kept.
+        The new version keeps content type and tags of the one before where none are given, and with ``keep_dates``
+        its times.
         """
         value = SecretValue(value)
         secret = NewVaultSecret(value, content_type, not_before_time, expire_time, dict(tags or {}))
@@ -255,10 +257,66 @@ class SecretServiceClient:
                 parent=vault_secret,
                 secret=new_vault_secret(secret),
                 request_id=_or_new(request_id),
+                keep_dates=keep_dates,
             )
         )
         answer = self._call("AddVaultSecretVersion", request, timeout)
         return read(VaultSecretVersion, answer)
+
+    def update_vault_secret(
+        self,
+        name: str,
+        *,
+        enabled: bool | None = None,
+        not_before_time: datetime | None = None,
+        expire_time: datetime | None = None,
+        content_type: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        version: str = "",
+        validate_only: bool = False,
+        request_id: str | None = None,
+        timeout: Span | None = None,
+    ) -> VaultSecretVersion:
+        """Changes what is given of a version, the latest where none is named, and leaves the rest; the value stays."""
+        given = {
+            "enabled": enabled,
+            "not_before_time": not_before_time,
+            "expire_time": expire_time,
+            "content_type": content_type,
+            "tags": tags,
+        }
+        request = Sealed(
+            pb.UpdateVaultSecretRequest(
+                vault_secret=pb.VaultSecret(
+                    name=name,
+                    enabled=bool(enabled),
+                    not_before_time=timestamp(not_before_time),
+                    expire_time=timestamp(expire_time),
+                    content_type=content_type or "",
+                    tags=tags,
+                ),
+                update_mask=FieldMask(paths=[path for path, value in given.items() if value is not None]),
+                version=version,
+                request_id=_or_new(request_id),
+                validate_only=validate_only,
+            )
+        )
+        answer = self._call("UpdateVaultSecret", request, timeout)
+        return read(VaultSecretVersion, answer)
+
+    def recover_vault_secret(
+        self,
+        name: str,
+        *,
+        validate_only: bool = False,
+        request_id: str | None = None,
+        timeout: Span | None = None,
+    ) -> VaultSecret:
+        """Brings a deleted secret back with all its versions, and returns when it is there."""
+        request = Sealed(
+            pb.RecoverVaultSecretRequest(name=name, request_id=_or_new(request_id), validate_only=validate_only)
+        )
+        return read(VaultSecret, self._call("RecoverVaultSecret", request, timeout))
 
     # ---- Synced secrets at the edge ----
 

@@ -66,6 +66,16 @@ class SecretServiceStub(object):
                 request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.AddVaultSecretVersionRequest.SerializeToString,
                 response_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.VaultSecretVersion.FromString,
                 _registered_method=True)
+        self.UpdateVaultSecret = channel.unary_unary(
+                '/iotoperations.secrets.v1.SecretService/UpdateVaultSecret',
+                request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.UpdateVaultSecretRequest.SerializeToString,
+                response_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.VaultSecretVersion.FromString,
+                _registered_method=True)
+        self.RecoverVaultSecret = channel.unary_unary(
+                '/iotoperations.secrets.v1.SecretService/RecoverVaultSecret',
+                request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.RecoverVaultSecretRequest.SerializeToString,
+                response_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.VaultSecret.FromString,
+                _registered_method=True)
         self.CreateSyncedSecret = channel.unary_unary(
                 '/iotoperations.secrets.v1.SecretService/CreateSyncedSecret',
                 request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.CreateSyncedSecretRequest.SerializeToString,
@@ -170,6 +180,24 @@ class SecretServiceServicer(object):
 
     def AddVaultSecretVersion(self, request, context):
         """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
+        The version keeps the tags and the content type of the latest one where `secret` has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateVaultSecret(self, request, context):
+        """Changes attributes of the latest version of a secret in the vault, or of another one; the value stays. Returns the version
+        that was changed. A disabled version is no longer read: the edge keeps the value that it has, and what follows the secret
+        is DEGRADED with VaultSecretDisabled until it is enabled or has a new version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecoverVaultSecret(self, request, context):
+        """Brings a soft-deleted secret back with all its versions, and returns when it is there. NOT_FOUND if the vault has no such
+        secret, FAILED_PRECONDITION if it is not deleted, DEADLINE_EXCEEDED if the vault takes longer; it then goes on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -292,6 +320,16 @@ def add_SecretServiceServicer_to_server(servicer, server):
                     servicer.AddVaultSecretVersion,
                     request_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.AddVaultSecretVersionRequest.FromString,
                     response_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.VaultSecretVersion.SerializeToString,
+            ),
+            'UpdateVaultSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateVaultSecret,
+                    request_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.UpdateVaultSecretRequest.FromString,
+                    response_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.VaultSecretVersion.SerializeToString,
+            ),
+            'RecoverVaultSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecoverVaultSecret,
+                    request_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.RecoverVaultSecretRequest.FromString,
+                    response_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.VaultSecret.SerializeToString,
             ),
             'CreateSyncedSecret': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSyncedSecret,
@@ -518,6 +556,60 @@ class SecretService(object):
             '/iotoperations.secrets.v1.SecretService/AddVaultSecretVersion',
             iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.AddVaultSecretVersionRequest.SerializeToString,
             iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.VaultSecretVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateVaultSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/iotoperations.secrets.v1.SecretService/UpdateVaultSecret',
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.UpdateVaultSecretRequest.SerializeToString,
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.VaultSecretVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecoverVaultSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/iotoperations.secrets.v1.SecretService/RecoverVaultSecret',
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.RecoverVaultSecretRequest.SerializeToString,
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.VaultSecret.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,7 +52,18 @@ class SecretServiceStub:
     soft-deleted secret has it: a create never overwrites a value in the vault.
     """
     AddVaultSecretVersion: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.AddVaultSecretVersionRequest, _secret_service_pb2.VaultSecretVersion]
-    """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again."""
+    """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
+    The version keeps the tags and the content type of the latest one where `secret` has none.
+    """
+    UpdateVaultSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.UpdateVaultSecretRequest, _secret_service_pb2.VaultSecretVersion]
+    """Changes attributes of the latest version of a secret in the vault, or of another one; the value stays. Returns the version
+    that was changed. A disabled version is no longer read: the edge keeps the value that it has, and what follows the secret
+    is DEGRADED with VaultSecretDisabled until it is enabled or has a new version.
+    """
+    RecoverVaultSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.RecoverVaultSecretRequest, _secret_service_pb2.VaultSecret]
+    """Brings a soft-deleted secret back with all its versions, and returns when it is there. NOT_FOUND if the vault has no such
+    secret, FAILED_PRECONDITION if it is not deleted, DEADLINE_EXCEEDED if the vault takes longer; it then goes on.
+    """
     CreateSyncedSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.CreateSyncedSecretRequest, _secret_service_pb2.SyncedSecret]
     """---- Synced secrets at the edge -----------------------------------------------------------------------------------
     Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
@@ -102,7 +113,18 @@ class SecretServiceAsyncStub(SecretServiceStub):
     soft-deleted secret has it: a create never overwrites a value in the vault.
     """
     AddVaultSecretVersion: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.AddVaultSecretVersionRequest, _secret_service_pb2.VaultSecretVersion]  # type: ignore[assignment]
-    """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again."""
+    """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
+    The version keeps the tags and the content type of the latest one where `secret` has none.
+    """
+    UpdateVaultSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.UpdateVaultSecretRequest, _secret_service_pb2.VaultSecretVersion]  # type: ignore[assignment]
+    """Changes attributes of the latest version of a secret in the vault, or of another one; the value stays. Returns the version
+    that was changed. A disabled version is no longer read: the edge keeps the value that it has, and what follows the secret
+    is DEGRADED with VaultSecretDisabled until it is enabled or has a new version.
+    """
+    RecoverVaultSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.RecoverVaultSecretRequest, _secret_service_pb2.VaultSecret]  # type: ignore[assignment]
+    """Brings a soft-deleted secret back with all its versions, and returns when it is there. NOT_FOUND if the vault has no such
+    secret, FAILED_PRECONDITION if it is not deleted, DEADLINE_EXCEEDED if the vault takes longer; it then goes on.
+    """
     CreateSyncedSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.CreateSyncedSecretRequest, _secret_service_pb2.SyncedSecret]  # type: ignore[assignment]
     """---- Synced secrets at the edge -----------------------------------------------------------------------------------
     Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
@@ -185,7 +207,30 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _secret_service_pb2.AddVaultSecretVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.VaultSecretVersion, _abc.Awaitable[_secret_service_pb2.VaultSecretVersion]]:
-        """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again."""
+        """Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
+        The version keeps the tags and the content type of the latest one where `secret` has none.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateVaultSecret(
+        self,
+        request: _secret_service_pb2.UpdateVaultSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secret_service_pb2.VaultSecretVersion, _abc.Awaitable[_secret_service_pb2.VaultSecretVersion]]:
+        """Changes attributes of the latest version of a secret in the vault, or of another one; the value stays. Returns the version
+        that was changed. A disabled version is no longer read: the edge keeps the value that it has, and what follows the secret
+        is DEGRADED with VaultSecretDisabled until it is enabled or has a new version.
+        """
+
+    @_abc_1.abstractmethod
+    def RecoverVaultSecret(
+        self,
+        request: _secret_service_pb2.RecoverVaultSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secret_service_pb2.VaultSecret, _abc.Awaitable[_secret_service_pb2.VaultSecret]]:
+        """Brings a soft-deleted secret back with all its versions, and returns when it is there. NOT_FOUND if the vault has no such
+        secret, FAILED_PRECONDITION if it is not deleted, DEADLINE_EXCEEDED if the vault takes longer; it then goes on.
+        """
 
     @_abc_1.abstractmethod
     def CreateSyncedSecret(

@@ -182,7 +182,7 @@ func (x SyncedSecret_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SyncedSecret_State.Descriptor instead.
 func (SyncedSecret_State) EnumDescriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{12, 0}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{14, 0}
 }
 
 type SyncedSecret_Origin int32
@@ -231,7 +231,7 @@ func (x SyncedSecret_Origin) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SyncedSecret_Origin.Descriptor instead.
 func (SyncedSecret_Origin) EnumDescriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{12, 1}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{14, 1}
 }
 
 type SecretReference_Encoding int32
@@ -280,7 +280,7 @@ func (x SecretReference_Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SecretReference_Encoding.Descriptor instead.
 func (SecretReference_Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{13, 0}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{15, 0}
 }
 
 type Condition_Status int32
@@ -332,7 +332,7 @@ func (x Condition_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Condition_Status.Descriptor instead.
 func (Condition_Status) EnumDescriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{14, 0}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{16, 0}
 }
 
 type WatchSyncedSecretsResponse_Type int32
@@ -387,7 +387,7 @@ func (x WatchSyncedSecretsResponse_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WatchSyncedSecretsResponse_Type.Descriptor instead.
 func (WatchSyncedSecretsResponse_Type) EnumDescriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{22, 0}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{24, 0}
 }
 
 type Vault struct {
@@ -597,6 +597,8 @@ type VaultSecretVersion struct {
 	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	NotBeforeTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_before_time,json=notBeforeTime,proto3" json:"not_before_time,omitempty"`
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ContentType   string                 `protobuf:"bytes,6,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	Tags          map[string]string      `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -662,6 +664,20 @@ func (x *VaultSecretVersion) GetNotBeforeTime() *timestamppb.Timestamp {
 func (x *VaultSecretVersion) GetExpireTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *VaultSecretVersion) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+func (x *VaultSecretVersion) GetTags() map[string]string {
+	if x != nil {
+		return x.Tags
 	}
 	return nil
 }
@@ -1134,8 +1150,9 @@ func (x *CreateVaultSecretRequest) GetValidateOnly() bool {
 type AddVaultSecretVersionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Parent        string                 `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"` // "vaultSecrets/{vault secret name}".
-	Secret        *NewVaultSecret        `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
+	Secret        *NewVaultSecret        `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"` // Empty tags and an empty content type: those of the latest version.
 	RequestId     string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	KeepDates     bool                   `protobuf:"varint,4,opt,name=keep_dates,json=keepDates,proto3" json:"keep_dates,omitempty"` // Keeps the not-before and expire times of the latest version, too, except those that are set.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1191,6 +1208,149 @@ func (x *AddVaultSecretVersionRequest) GetRequestId() string {
 	return ""
 }
 
+func (x *AddVaultSecretVersionRequest) GetKeepDates() bool {
+	if x != nil {
+		return x.KeepDates
+	}
+	return false
+}
+
+type UpdateVaultSecretRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	VaultSecret   *VaultSecret           `protobuf:"bytes,1,opt,name=vault_secret,json=vaultSecret,proto3" json:"vault_secret,omitempty"` // `name` says which.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`    // enabled, not_before_time, expire_time, content_type, tags; if empty, what is set.
+	Version       string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`                            // 32 hex digits; the latest version if empty.
+	RequestId     string                 `protobuf:"bytes,4,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	ValidateOnly  bool                   `protobuf:"varint,5,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateVaultSecretRequest) Reset() {
+	*x = UpdateVaultSecretRequest{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateVaultSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateVaultSecretRequest) ProtoMessage() {}
+
+func (x *UpdateVaultSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateVaultSecretRequest.ProtoReflect.Descriptor instead.
+func (*UpdateVaultSecretRequest) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UpdateVaultSecretRequest) GetVaultSecret() *VaultSecret {
+	if x != nil {
+		return x.VaultSecret
+	}
+	return nil
+}
+
+func (x *UpdateVaultSecretRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+func (x *UpdateVaultSecretRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *UpdateVaultSecretRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UpdateVaultSecretRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
+type RecoverVaultSecretRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "vaultSecrets/{vault secret name}".
+	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	ValidateOnly  bool                   `protobuf:"varint,3,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecoverVaultSecretRequest) Reset() {
+	*x = RecoverVaultSecretRequest{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecoverVaultSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecoverVaultSecretRequest) ProtoMessage() {}
+
+func (x *RecoverVaultSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecoverVaultSecretRequest.ProtoReflect.Descriptor instead.
+func (*RecoverVaultSecretRequest) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RecoverVaultSecretRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RecoverVaultSecretRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RecoverVaultSecretRequest) GetValidateOnly() bool {
+	if x != nil {
+		return x.ValidateOnly
+	}
+	return false
+}
+
 type SyncedSecret struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Name        string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "syncedSecrets/{id}"; the id is the name of the Kubernetes Secret.
@@ -1216,7 +1376,7 @@ type SyncedSecret struct {
 
 func (x *SyncedSecret) Reset() {
 	*x = SyncedSecret{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[12]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1228,7 +1388,7 @@ func (x *SyncedSecret) String() string {
 func (*SyncedSecret) ProtoMessage() {}
 
 func (x *SyncedSecret) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[12]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1241,7 +1401,7 @@ func (x *SyncedSecret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncedSecret.ProtoReflect.Descriptor instead.
 func (*SyncedSecret) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{12}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SyncedSecret) GetName() string {
@@ -1373,7 +1533,7 @@ type SecretReference struct {
 
 func (x *SecretReference) Reset() {
 	*x = SecretReference{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[13]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1545,7 @@ func (x *SecretReference) String() string {
 func (*SecretReference) ProtoMessage() {}
 
 func (x *SecretReference) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[13]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1558,7 @@ func (x *SecretReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretReference.ProtoReflect.Descriptor instead.
 func (*SecretReference) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{13}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SecretReference) GetKey() string {
@@ -1470,7 +1630,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[14]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1642,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[14]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1655,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{14}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Condition) GetType() string {
@@ -1552,7 +1712,7 @@ type SecretUsage struct {
 
 func (x *SecretUsage) Reset() {
 	*x = SecretUsage{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[15]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1724,7 @@ func (x *SecretUsage) String() string {
 func (*SecretUsage) ProtoMessage() {}
 
 func (x *SecretUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[15]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1737,7 @@ func (x *SecretUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretUsage.ProtoReflect.Descriptor instead.
 func (*SecretUsage) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{15}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SecretUsage) GetApiVersion() string {
@@ -1665,7 +1825,7 @@ type SyncedSecretFilter struct {
 
 func (x *SyncedSecretFilter) Reset() {
 	*x = SyncedSecretFilter{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[16]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1677,7 +1837,7 @@ func (x *SyncedSecretFilter) String() string {
 func (*SyncedSecretFilter) ProtoMessage() {}
 
 func (x *SyncedSecretFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[16]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1690,7 +1850,7 @@ func (x *SyncedSecretFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncedSecretFilter.ProtoReflect.Descriptor instead.
 func (*SyncedSecretFilter) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{16}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SyncedSecretFilter) GetStates() []SyncedSecret_State {
@@ -1750,7 +1910,7 @@ type CreateSyncedSecretRequest struct {
 
 func (x *CreateSyncedSecretRequest) Reset() {
 	*x = CreateSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[17]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1762,7 +1922,7 @@ func (x *CreateSyncedSecretRequest) String() string {
 func (*CreateSyncedSecretRequest) ProtoMessage() {}
 
 func (x *CreateSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[17]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1775,7 +1935,7 @@ func (x *CreateSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*CreateSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{17}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateSyncedSecretRequest) GetSyncedSecretId() string {
@@ -1830,7 +1990,7 @@ type GetSyncedSecretRequest struct {
 
 func (x *GetSyncedSecretRequest) Reset() {
 	*x = GetSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[18]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +2002,7 @@ func (x *GetSyncedSecretRequest) String() string {
 func (*GetSyncedSecretRequest) ProtoMessage() {}
 
 func (x *GetSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[18]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +2015,7 @@ func (x *GetSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*GetSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{18}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetSyncedSecretRequest) GetName() string {
@@ -1884,7 +2044,7 @@ type ListSyncedSecretsRequest struct {
 
 func (x *ListSyncedSecretsRequest) Reset() {
 	*x = ListSyncedSecretsRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[19]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +2056,7 @@ func (x *ListSyncedSecretsRequest) String() string {
 func (*ListSyncedSecretsRequest) ProtoMessage() {}
 
 func (x *ListSyncedSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[19]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +2069,7 @@ func (x *ListSyncedSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSyncedSecretsRequest.ProtoReflect.Descriptor instead.
 func (*ListSyncedSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{19}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListSyncedSecretsRequest) GetPageSize() int32 {
@@ -1951,7 +2111,7 @@ type ListSyncedSecretsResponse struct {
 
 func (x *ListSyncedSecretsResponse) Reset() {
 	*x = ListSyncedSecretsResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[20]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +2123,7 @@ func (x *ListSyncedSecretsResponse) String() string {
 func (*ListSyncedSecretsResponse) ProtoMessage() {}
 
 func (x *ListSyncedSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[20]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +2136,7 @@ func (x *ListSyncedSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSyncedSecretsResponse.ProtoReflect.Descriptor instead.
 func (*ListSyncedSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{20}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListSyncedSecretsResponse) GetSyncedSecrets() []*SyncedSecret {
@@ -2010,7 +2170,7 @@ type WatchSyncedSecretsRequest struct {
 
 func (x *WatchSyncedSecretsRequest) Reset() {
 	*x = WatchSyncedSecretsRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[21]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2022,7 +2182,7 @@ func (x *WatchSyncedSecretsRequest) String() string {
 func (*WatchSyncedSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSyncedSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[21]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2035,7 +2195,7 @@ func (x *WatchSyncedSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSyncedSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSyncedSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{21}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WatchSyncedSecretsRequest) GetFilter() *SyncedSecretFilter {
@@ -2063,7 +2223,7 @@ type WatchSyncedSecretsResponse struct {
 
 func (x *WatchSyncedSecretsResponse) Reset() {
 	*x = WatchSyncedSecretsResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[22]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2235,7 @@ func (x *WatchSyncedSecretsResponse) String() string {
 func (*WatchSyncedSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSyncedSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[22]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2248,7 @@ func (x *WatchSyncedSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSyncedSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSyncedSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{22}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WatchSyncedSecretsResponse) GetType() WatchSyncedSecretsResponse_Type {
@@ -2125,7 +2285,7 @@ type UpdateSyncedSecretRequest struct {
 
 func (x *UpdateSyncedSecretRequest) Reset() {
 	*x = UpdateSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[23]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2297,7 @@ func (x *UpdateSyncedSecretRequest) String() string {
 func (*UpdateSyncedSecretRequest) ProtoMessage() {}
 
 func (x *UpdateSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[23]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2310,7 @@ func (x *UpdateSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{23}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *UpdateSyncedSecretRequest) GetSyncedSecret() *SyncedSecret {
@@ -2203,7 +2363,7 @@ type DeleteSyncedSecretRequest struct {
 
 func (x *DeleteSyncedSecretRequest) Reset() {
 	*x = DeleteSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[24]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2215,7 +2375,7 @@ func (x *DeleteSyncedSecretRequest) String() string {
 func (*DeleteSyncedSecretRequest) ProtoMessage() {}
 
 func (x *DeleteSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[24]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2228,7 +2388,7 @@ func (x *DeleteSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{24}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeleteSyncedSecretRequest) GetName() string {
@@ -2290,7 +2450,7 @@ type SyncSyncedSecretRequest struct {
 
 func (x *SyncSyncedSecretRequest) Reset() {
 	*x = SyncSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[25]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2462,7 @@ func (x *SyncSyncedSecretRequest) String() string {
 func (*SyncSyncedSecretRequest) ProtoMessage() {}
 
 func (x *SyncSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[25]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2475,7 @@ func (x *SyncSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*SyncSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{25}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SyncSyncedSecretRequest) GetName() string {
@@ -2344,7 +2504,7 @@ type AdoptSyncedSecretRequest struct {
 
 func (x *AdoptSyncedSecretRequest) Reset() {
 	*x = AdoptSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[26]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2356,7 +2516,7 @@ func (x *AdoptSyncedSecretRequest) String() string {
 func (*AdoptSyncedSecretRequest) ProtoMessage() {}
 
 func (x *AdoptSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[26]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2369,7 +2529,7 @@ func (x *AdoptSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*AdoptSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{26}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AdoptSyncedSecretRequest) GetName() string {
@@ -2411,7 +2571,7 @@ type ListSecretUsagesRequest struct {
 
 func (x *ListSecretUsagesRequest) Reset() {
 	*x = ListSecretUsagesRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[27]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2423,7 +2583,7 @@ func (x *ListSecretUsagesRequest) String() string {
 func (*ListSecretUsagesRequest) ProtoMessage() {}
 
 func (x *ListSecretUsagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[27]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2436,7 +2596,7 @@ func (x *ListSecretUsagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretUsagesRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretUsagesRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{27}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListSecretUsagesRequest) GetParent() string {
@@ -2470,7 +2630,7 @@ type ListSecretUsagesResponse struct {
 
 func (x *ListSecretUsagesResponse) Reset() {
 	*x = ListSecretUsagesResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[28]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2482,7 +2642,7 @@ func (x *ListSecretUsagesResponse) String() string {
 func (*ListSecretUsagesResponse) ProtoMessage() {}
 
 func (x *ListSecretUsagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[28]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2495,7 +2655,7 @@ func (x *ListSecretUsagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretUsagesResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretUsagesResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{28}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListSecretUsagesResponse) GetUsages() []*SecretUsage {
@@ -2528,7 +2688,7 @@ type AuditEvent struct {
 
 func (x *AuditEvent) Reset() {
 	*x = AuditEvent{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[29]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2700,7 @@ func (x *AuditEvent) String() string {
 func (*AuditEvent) ProtoMessage() {}
 
 func (x *AuditEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[29]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2713,7 @@ func (x *AuditEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEvent.ProtoReflect.Descriptor instead.
 func (*AuditEvent) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{29}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AuditEvent) GetName() string {
@@ -2624,7 +2784,7 @@ type ListAuditEventsRequest struct {
 
 func (x *ListAuditEventsRequest) Reset() {
 	*x = ListAuditEventsRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[30]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2636,7 +2796,7 @@ func (x *ListAuditEventsRequest) String() string {
 func (*ListAuditEventsRequest) ProtoMessage() {}
 
 func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[30]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2649,7 +2809,7 @@ func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{30}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListAuditEventsRequest) GetPageSize() int32 {
@@ -2690,7 +2850,7 @@ type ListAuditEventsResponse struct {
 
 func (x *ListAuditEventsResponse) Reset() {
 	*x = ListAuditEventsResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[31]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2702,7 +2862,7 @@ func (x *ListAuditEventsResponse) String() string {
 func (*ListAuditEventsResponse) ProtoMessage() {}
 
 func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[31]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2715,7 +2875,7 @@ func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{31}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListAuditEventsResponse) GetAuditEvents() []*AuditEvent {
@@ -2743,7 +2903,7 @@ type CheckResourceRequest struct {
 
 func (x *CheckResourceRequest) Reset() {
 	*x = CheckResourceRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2755,7 +2915,7 @@ func (x *CheckResourceRequest) String() string {
 func (*CheckResourceRequest) ProtoMessage() {}
 
 func (x *CheckResourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2768,7 +2928,7 @@ func (x *CheckResourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResourceRequest.ProtoReflect.Descriptor instead.
 func (*CheckResourceRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{32}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CheckResourceRequest) GetManifest() string {
@@ -2787,7 +2947,7 @@ type CheckResourceResponse struct {
 
 func (x *CheckResourceResponse) Reset() {
 	*x = CheckResourceResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2799,7 +2959,7 @@ func (x *CheckResourceResponse) String() string {
 func (*CheckResourceResponse) ProtoMessage() {}
 
 func (x *CheckResourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2812,7 +2972,7 @@ func (x *CheckResourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResourceResponse.ProtoReflect.Descriptor instead.
 func (*CheckResourceResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{33}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CheckResourceResponse) GetResources() []*CheckedResource {
@@ -2840,7 +3000,7 @@ type CheckedResource struct {
 
 func (x *CheckedResource) Reset() {
 	*x = CheckedResource{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2852,7 +3012,7 @@ func (x *CheckedResource) String() string {
 func (*CheckedResource) ProtoMessage() {}
 
 func (x *CheckedResource) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2865,7 +3025,7 @@ func (x *CheckedResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckedResource.ProtoReflect.Descriptor instead.
 func (*CheckedResource) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{34}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CheckedResource) GetApiVersion() string {
@@ -2932,7 +3092,7 @@ type CheckedUsage struct {
 
 func (x *CheckedUsage) Reset() {
 	*x = CheckedUsage{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2944,7 +3104,7 @@ func (x *CheckedUsage) String() string {
 func (*CheckedUsage) ProtoMessage() {}
 
 func (x *CheckedUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2957,7 +3117,7 @@ func (x *CheckedUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckedUsage.ProtoReflect.Descriptor instead.
 func (*CheckedUsage) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{35}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CheckedUsage) GetUsage() *SecretUsage {
@@ -2990,7 +3150,7 @@ type SecretPurpose struct {
 
 func (x *SecretPurpose) Reset() {
 	*x = SecretPurpose{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3002,7 +3162,7 @@ func (x *SecretPurpose) String() string {
 func (*SecretPurpose) ProtoMessage() {}
 
 func (x *SecretPurpose) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3015,7 +3175,7 @@ func (x *SecretPurpose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretPurpose.ProtoReflect.Descriptor instead.
 func (*SecretPurpose) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{36}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SecretPurpose) GetId() string {
@@ -3079,7 +3239,7 @@ type PurposeKey struct {
 
 func (x *PurposeKey) Reset() {
 	*x = PurposeKey{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3091,7 +3251,7 @@ func (x *PurposeKey) String() string {
 func (*PurposeKey) ProtoMessage() {}
 
 func (x *PurposeKey) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3104,7 +3264,7 @@ func (x *PurposeKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurposeKey.ProtoReflect.Descriptor instead.
 func (*PurposeKey) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{37}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PurposeKey) GetKey() string {
@@ -3148,7 +3308,7 @@ type PurposeField struct {
 
 func (x *PurposeField) Reset() {
 	*x = PurposeField{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3160,7 +3320,7 @@ func (x *PurposeField) String() string {
 func (*PurposeField) ProtoMessage() {}
 
 func (x *PurposeField) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3173,7 +3333,7 @@ func (x *PurposeField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurposeField.ProtoReflect.Descriptor instead.
 func (*PurposeField) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{38}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PurposeField) GetGroup() string {
@@ -3214,7 +3374,7 @@ type ListSecretPurposesRequest struct {
 
 func (x *ListSecretPurposesRequest) Reset() {
 	*x = ListSecretPurposesRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3226,7 +3386,7 @@ func (x *ListSecretPurposesRequest) String() string {
 func (*ListSecretPurposesRequest) ProtoMessage() {}
 
 func (x *ListSecretPurposesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3239,7 +3399,7 @@ func (x *ListSecretPurposesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretPurposesRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretPurposesRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{39}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListSecretPurposesRequest) GetPageSize() int32 {
@@ -3266,7 +3426,7 @@ type ListSecretPurposesResponse struct {
 
 func (x *ListSecretPurposesResponse) Reset() {
 	*x = ListSecretPurposesResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3278,7 +3438,7 @@ func (x *ListSecretPurposesResponse) String() string {
 func (*ListSecretPurposesResponse) ProtoMessage() {}
 
 func (x *ListSecretPurposesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3291,7 +3451,7 @@ func (x *ListSecretPurposesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretPurposesResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretPurposesResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{40}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListSecretPurposesResponse) GetPurposes() []*SecretPurpose {
@@ -3319,7 +3479,7 @@ type SyncedSecretFilter_UsedBy struct {
 
 func (x *SyncedSecretFilter_UsedBy) Reset() {
 	*x = SyncedSecretFilter_UsedBy{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[45]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3331,7 +3491,7 @@ func (x *SyncedSecretFilter_UsedBy) String() string {
 func (*SyncedSecretFilter_UsedBy) ProtoMessage() {}
 
 func (x *SyncedSecretFilter_UsedBy) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[45]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3344,7 +3504,7 @@ func (x *SyncedSecretFilter_UsedBy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncedSecretFilter_UsedBy.ProtoReflect.Descriptor instead.
 func (*SyncedSecretFilter_UsedBy) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{16, 1}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{18, 1}
 }
 
 func (x *SyncedSecretFilter_UsedBy) GetKind() string {
@@ -3400,7 +3560,7 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	" \x03(\tR\rsyncedSecrets\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x03\n" +
 	"\x12VaultSecretVersion\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aenabled\x18\x02 \x01(\bR\aenabled\x12;\n" +
@@ -3408,7 +3568,12 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"createTime\x12B\n" +
 	"\x0fnot_before_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rnotBeforeTime\x12;\n" +
 	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime\"\xcb\x02\n" +
+	"expireTime\x12!\n" +
+	"\fcontent_type\x18\x06 \x01(\tR\vcontentType\x12J\n" +
+	"\x04tags\x18\a \x03(\v26.iotoperations.secrets.v1.VaultSecretVersion.TagsEntryR\x04tags\x1a7\n" +
+	"\tTagsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcb\x02\n" +
 	"\x0eNewVaultSecret\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\tR\x05value\x12!\n" +
 	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12B\n" +
@@ -3445,12 +3610,27 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x06secret\x18\x02 \x01(\v2(.iotoperations.secrets.v1.NewVaultSecretR\x06secret\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x12#\n" +
-	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\x97\x01\n" +
+	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\"\xb6\x01\n" +
 	"\x1cAddVaultSecretVersionRequest\x12\x16\n" +
 	"\x06parent\x18\x01 \x01(\tR\x06parent\x12@\n" +
 	"\x06secret\x18\x02 \x01(\v2(.iotoperations.secrets.v1.NewVaultSecretR\x06secret\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x03 \x01(\tR\trequestId\"\xb7\b\n" +
+	"request_id\x18\x03 \x01(\tR\trequestId\x12\x1d\n" +
+	"\n" +
+	"keep_dates\x18\x04 \x01(\bR\tkeepDates\"\xff\x01\n" +
+	"\x18UpdateVaultSecretRequest\x12H\n" +
+	"\fvault_secret\x18\x01 \x01(\v2%.iotoperations.secrets.v1.VaultSecretR\vvaultSecret\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x04 \x01(\tR\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x05 \x01(\bR\fvalidateOnly\"s\n" +
+	"\x19RecoverVaultSecretRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12#\n" +
+	"\rvalidate_only\x18\x03 \x01(\bR\fvalidateOnly\"\xb7\b\n" +
 	"\fSyncedSecret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x02 \x01(\tR\x03uid\x12\x12\n" +
@@ -3689,14 +3869,16 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x10SyncedSecretView\x12\"\n" +
 	"\x1eSYNCED_SECRET_VIEW_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18SYNCED_SECRET_VIEW_BASIC\x10\x01\x12\x1b\n" +
-	"\x17SYNCED_SECRET_VIEW_FULL\x10\x022\xda\x10\n" +
+	"\x17SYNCED_SECRET_VIEW_FULL\x10\x022\xc3\x12\n" +
 	"\rSecretService\x12V\n" +
 	"\bGetVault\x12).iotoperations.secrets.v1.GetVaultRequest\x1a\x1f.iotoperations.secrets.v1.Vault\x12y\n" +
 	"\x10ListVaultSecrets\x121.iotoperations.secrets.v1.ListVaultSecretsRequest\x1a2.iotoperations.secrets.v1.ListVaultSecretsResponse\x12h\n" +
 	"\x0eGetVaultSecret\x12/.iotoperations.secrets.v1.GetVaultSecretRequest\x1a%.iotoperations.secrets.v1.VaultSecret\x12\x8e\x01\n" +
 	"\x17ListVaultSecretVersions\x128.iotoperations.secrets.v1.ListVaultSecretVersionsRequest\x1a9.iotoperations.secrets.v1.ListVaultSecretVersionsResponse\x12n\n" +
 	"\x11CreateVaultSecret\x122.iotoperations.secrets.v1.CreateVaultSecretRequest\x1a%.iotoperations.secrets.v1.VaultSecret\x12}\n" +
-	"\x15AddVaultSecretVersion\x126.iotoperations.secrets.v1.AddVaultSecretVersionRequest\x1a,.iotoperations.secrets.v1.VaultSecretVersion\x12q\n" +
+	"\x15AddVaultSecretVersion\x126.iotoperations.secrets.v1.AddVaultSecretVersionRequest\x1a,.iotoperations.secrets.v1.VaultSecretVersion\x12u\n" +
+	"\x11UpdateVaultSecret\x122.iotoperations.secrets.v1.UpdateVaultSecretRequest\x1a,.iotoperations.secrets.v1.VaultSecretVersion\x12p\n" +
+	"\x12RecoverVaultSecret\x123.iotoperations.secrets.v1.RecoverVaultSecretRequest\x1a%.iotoperations.secrets.v1.VaultSecret\x12q\n" +
 	"\x12CreateSyncedSecret\x123.iotoperations.secrets.v1.CreateSyncedSecretRequest\x1a&.iotoperations.secrets.v1.SyncedSecret\x12k\n" +
 	"\x0fGetSyncedSecret\x120.iotoperations.secrets.v1.GetSyncedSecretRequest\x1a&.iotoperations.secrets.v1.SyncedSecret\x12|\n" +
 	"\x11ListSyncedSecrets\x122.iotoperations.secrets.v1.ListSyncedSecretsRequest\x1a3.iotoperations.secrets.v1.ListSyncedSecretsResponse\x12\x81\x01\n" +
@@ -3723,7 +3905,7 @@ func file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP() []byte {
 }
 
 var file_iotoperations_secrets_v1_secret_service_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_iotoperations_secrets_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 46)
+var file_iotoperations_secrets_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
 var file_iotoperations_secrets_v1_secret_service_proto_goTypes = []any{
 	(SyncEngine)(0),                         // 0: iotoperations.secrets.v1.SyncEngine
 	(SyncedSecretView)(0),                   // 1: iotoperations.secrets.v1.SyncedSecretView
@@ -3744,150 +3926,160 @@ var file_iotoperations_secrets_v1_secret_service_proto_goTypes = []any{
 	(*ListVaultSecretVersionsResponse)(nil), // 16: iotoperations.secrets.v1.ListVaultSecretVersionsResponse
 	(*CreateVaultSecretRequest)(nil),        // 17: iotoperations.secrets.v1.CreateVaultSecretRequest
 	(*AddVaultSecretVersionRequest)(nil),    // 18: iotoperations.secrets.v1.AddVaultSecretVersionRequest
-	(*SyncedSecret)(nil),                    // 19: iotoperations.secrets.v1.SyncedSecret
-	(*SecretReference)(nil),                 // 20: iotoperations.secrets.v1.SecretReference
-	(*Condition)(nil),                       // 21: iotoperations.secrets.v1.Condition
-	(*SecretUsage)(nil),                     // 22: iotoperations.secrets.v1.SecretUsage
-	(*SyncedSecretFilter)(nil),              // 23: iotoperations.secrets.v1.SyncedSecretFilter
-	(*CreateSyncedSecretRequest)(nil),       // 24: iotoperations.secrets.v1.CreateSyncedSecretRequest
-	(*GetSyncedSecretRequest)(nil),          // 25: iotoperations.secrets.v1.GetSyncedSecretRequest
-	(*ListSyncedSecretsRequest)(nil),        // 26: iotoperations.secrets.v1.ListSyncedSecretsRequest
-	(*ListSyncedSecretsResponse)(nil),       // 27: iotoperations.secrets.v1.ListSyncedSecretsResponse
-	(*WatchSyncedSecretsRequest)(nil),       // 28: iotoperations.secrets.v1.WatchSyncedSecretsRequest
-	(*WatchSyncedSecretsResponse)(nil),      // 29: iotoperations.secrets.v1.WatchSyncedSecretsResponse
-	(*UpdateSyncedSecretRequest)(nil),       // 30: iotoperations.secrets.v1.UpdateSyncedSecretRequest
-	(*DeleteSyncedSecretRequest)(nil),       // 31: iotoperations.secrets.v1.DeleteSyncedSecretRequest
-	(*SyncSyncedSecretRequest)(nil),         // 32: iotoperations.secrets.v1.SyncSyncedSecretRequest
-	(*AdoptSyncedSecretRequest)(nil),        // 33: iotoperations.secrets.v1.AdoptSyncedSecretRequest
-	(*ListSecretUsagesRequest)(nil),         // 34: iotoperations.secrets.v1.ListSecretUsagesRequest
-	(*ListSecretUsagesResponse)(nil),        // 35: iotoperations.secrets.v1.ListSecretUsagesResponse
-	(*AuditEvent)(nil),                      // 36: iotoperations.secrets.v1.AuditEvent
-	(*ListAuditEventsRequest)(nil),          // 37: iotoperations.secrets.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil),         // 38: iotoperations.secrets.v1.ListAuditEventsResponse
-	(*CheckResourceRequest)(nil),            // 39: iotoperations.secrets.v1.CheckResourceRequest
-	(*CheckResourceResponse)(nil),           // 40: iotoperations.secrets.v1.CheckResourceResponse
-	(*CheckedResource)(nil),                 // 41: iotoperations.secrets.v1.CheckedResource
-	(*CheckedUsage)(nil),                    // 42: iotoperations.secrets.v1.CheckedUsage
-	(*SecretPurpose)(nil),                   // 43: iotoperations.secrets.v1.SecretPurpose
-	(*PurposeKey)(nil),                      // 44: iotoperations.secrets.v1.PurposeKey
-	(*PurposeField)(nil),                    // 45: iotoperations.secrets.v1.PurposeField
-	(*ListSecretPurposesRequest)(nil),       // 46: iotoperations.secrets.v1.ListSecretPurposesRequest
-	(*ListSecretPurposesResponse)(nil),      // 47: iotoperations.secrets.v1.ListSecretPurposesResponse
-	nil,                                     // 48: iotoperations.secrets.v1.VaultSecret.TagsEntry
-	nil,                                     // 49: iotoperations.secrets.v1.NewVaultSecret.TagsEntry
-	nil,                                     // 50: iotoperations.secrets.v1.SyncedSecret.LabelsEntry
-	nil,                                     // 51: iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
-	(*SyncedSecretFilter_UsedBy)(nil),       // 52: iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
-	(*timestamppb.Timestamp)(nil),           // 53: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),             // 54: google.protobuf.Duration
-	(*fieldmaskpb.FieldMask)(nil),           // 55: google.protobuf.FieldMask
+	(*UpdateVaultSecretRequest)(nil),        // 19: iotoperations.secrets.v1.UpdateVaultSecretRequest
+	(*RecoverVaultSecretRequest)(nil),       // 20: iotoperations.secrets.v1.RecoverVaultSecretRequest
+	(*SyncedSecret)(nil),                    // 21: iotoperations.secrets.v1.SyncedSecret
+	(*SecretReference)(nil),                 // 22: iotoperations.secrets.v1.SecretReference
+	(*Condition)(nil),                       // 23: iotoperations.secrets.v1.Condition
+	(*SecretUsage)(nil),                     // 24: iotoperations.secrets.v1.SecretUsage
+	(*SyncedSecretFilter)(nil),              // 25: iotoperations.secrets.v1.SyncedSecretFilter
+	(*CreateSyncedSecretRequest)(nil),       // 26: iotoperations.secrets.v1.CreateSyncedSecretRequest
+	(*GetSyncedSecretRequest)(nil),          // 27: iotoperations.secrets.v1.GetSyncedSecretRequest
+	(*ListSyncedSecretsRequest)(nil),        // 28: iotoperations.secrets.v1.ListSyncedSecretsRequest
+	(*ListSyncedSecretsResponse)(nil),       // 29: iotoperations.secrets.v1.ListSyncedSecretsResponse
+	(*WatchSyncedSecretsRequest)(nil),       // 30: iotoperations.secrets.v1.WatchSyncedSecretsRequest
+	(*WatchSyncedSecretsResponse)(nil),      // 31: iotoperations.secrets.v1.WatchSyncedSecretsResponse
+	(*UpdateSyncedSecretRequest)(nil),       // 32: iotoperations.secrets.v1.UpdateSyncedSecretRequest
+	(*DeleteSyncedSecretRequest)(nil),       // 33: iotoperations.secrets.v1.DeleteSyncedSecretRequest
+	(*SyncSyncedSecretRequest)(nil),         // 34: iotoperations.secrets.v1.SyncSyncedSecretRequest
+	(*AdoptSyncedSecretRequest)(nil),        // 35: iotoperations.secrets.v1.AdoptSyncedSecretRequest
+	(*ListSecretUsagesRequest)(nil),         // 36: iotoperations.secrets.v1.ListSecretUsagesRequest
+	(*ListSecretUsagesResponse)(nil),        // 37: iotoperations.secrets.v1.ListSecretUsagesResponse
+	(*AuditEvent)(nil),                      // 38: iotoperations.secrets.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),          // 39: iotoperations.secrets.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),         // 40: iotoperations.secrets.v1.ListAuditEventsResponse
+	(*CheckResourceRequest)(nil),            // 41: iotoperations.secrets.v1.CheckResourceRequest
+	(*CheckResourceResponse)(nil),           // 42: iotoperations.secrets.v1.CheckResourceResponse
+	(*CheckedResource)(nil),                 // 43: iotoperations.secrets.v1.CheckedResource
+	(*CheckedUsage)(nil),                    // 44: iotoperations.secrets.v1.CheckedUsage
+	(*SecretPurpose)(nil),                   // 45: iotoperations.secrets.v1.SecretPurpose
+	(*PurposeKey)(nil),                      // 46: iotoperations.secrets.v1.PurposeKey
+	(*PurposeField)(nil),                    // 47: iotoperations.secrets.v1.PurposeField
+	(*ListSecretPurposesRequest)(nil),       // 48: iotoperations.secrets.v1.ListSecretPurposesRequest
+	(*ListSecretPurposesResponse)(nil),      // 49: iotoperations.secrets.v1.ListSecretPurposesResponse
+	nil,                                     // 50: iotoperations.secrets.v1.VaultSecret.TagsEntry
+	nil,                                     // 51: iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
+	nil,                                     // 52: iotoperations.secrets.v1.NewVaultSecret.TagsEntry
+	nil,                                     // 53: iotoperations.secrets.v1.SyncedSecret.LabelsEntry
+	nil,                                     // 54: iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
+	(*SyncedSecretFilter_UsedBy)(nil),       // 55: iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
+	(*timestamppb.Timestamp)(nil),           // 56: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),           // 57: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),             // 58: google.protobuf.Duration
 }
 var file_iotoperations_secrets_v1_secret_service_proto_depIdxs = []int32{
 	0,  // 0: iotoperations.secrets.v1.Vault.engine:type_name -> iotoperations.secrets.v1.SyncEngine
-	21, // 1: iotoperations.secrets.v1.Vault.conditions:type_name -> iotoperations.secrets.v1.Condition
-	53, // 2: iotoperations.secrets.v1.Vault.check_time:type_name -> google.protobuf.Timestamp
-	53, // 3: iotoperations.secrets.v1.VaultSecret.create_time:type_name -> google.protobuf.Timestamp
-	53, // 4: iotoperations.secrets.v1.VaultSecret.update_time:type_name -> google.protobuf.Timestamp
-	53, // 5: iotoperations.secrets.v1.VaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
-	53, // 6: iotoperations.secrets.v1.VaultSecret.expire_time:type_name -> google.protobuf.Timestamp
-	48, // 7: iotoperations.secrets.v1.VaultSecret.tags:type_name -> iotoperations.secrets.v1.VaultSecret.TagsEntry
-	53, // 8: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	53, // 9: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
-	53, // 10: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
-	53, // 11: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
-	53, // 12: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
-	49, // 13: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
-	8,  // 14: iotoperations.secrets.v1.ListVaultSecretsResponse.vault_secrets:type_name -> iotoperations.secrets.v1.VaultSecret
-	9,  // 15: iotoperations.secrets.v1.ListVaultSecretVersionsResponse.versions:type_name -> iotoperations.secrets.v1.VaultSecretVersion
-	10, // 16: iotoperations.secrets.v1.CreateVaultSecretRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	10, // 17: iotoperations.secrets.v1.AddVaultSecretVersionRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	20, // 18: iotoperations.secrets.v1.SyncedSecret.references:type_name -> iotoperations.secrets.v1.SecretReference
-	50, // 19: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
-	2,  // 20: iotoperations.secrets.v1.SyncedSecret.state:type_name -> iotoperations.secrets.v1.SyncedSecret.State
-	21, // 21: iotoperations.secrets.v1.SyncedSecret.conditions:type_name -> iotoperations.secrets.v1.Condition
-	3,  // 22: iotoperations.secrets.v1.SyncedSecret.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
-	22, // 23: iotoperations.secrets.v1.SyncedSecret.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	53, // 24: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
-	53, // 25: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
-	53, // 26: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
-	4,  // 27: iotoperations.secrets.v1.SecretReference.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
-	10, // 28: iotoperations.secrets.v1.SecretReference.create:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	53, // 29: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
-	21, // 30: iotoperations.secrets.v1.SecretReference.problem:type_name -> iotoperations.secrets.v1.Condition
-	5,  // 31: iotoperations.secrets.v1.Condition.status:type_name -> iotoperations.secrets.v1.Condition.Status
-	53, // 32: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
-	2,  // 33: iotoperations.secrets.v1.SyncedSecretFilter.states:type_name -> iotoperations.secrets.v1.SyncedSecret.State
-	3,  // 34: iotoperations.secrets.v1.SyncedSecretFilter.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
-	52, // 35: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
-	51, // 36: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
-	19, // 37: iotoperations.secrets.v1.CreateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	54, // 38: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	1,  // 39: iotoperations.secrets.v1.GetSyncedSecretRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
-	23, // 40: iotoperations.secrets.v1.ListSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
-	1,  // 41: iotoperations.secrets.v1.ListSyncedSecretsRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
-	19, // 42: iotoperations.secrets.v1.ListSyncedSecretsResponse.synced_secrets:type_name -> iotoperations.secrets.v1.SyncedSecret
-	23, // 43: iotoperations.secrets.v1.WatchSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
-	6,  // 44: iotoperations.secrets.v1.WatchSyncedSecretsResponse.type:type_name -> iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
-	19, // 45: iotoperations.secrets.v1.WatchSyncedSecretsResponse.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	19, // 46: iotoperations.secrets.v1.UpdateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	55, // 47: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	54, // 48: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	54, // 49: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	54, // 50: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	20, // 51: iotoperations.secrets.v1.AdoptSyncedSecretRequest.references:type_name -> iotoperations.secrets.v1.SecretReference
-	22, // 52: iotoperations.secrets.v1.ListSecretUsagesResponse.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	53, // 53: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
-	53, // 54: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
-	36, // 55: iotoperations.secrets.v1.ListAuditEventsResponse.audit_events:type_name -> iotoperations.secrets.v1.AuditEvent
-	41, // 56: iotoperations.secrets.v1.CheckResourceResponse.resources:type_name -> iotoperations.secrets.v1.CheckedResource
-	42, // 57: iotoperations.secrets.v1.CheckedResource.usages:type_name -> iotoperations.secrets.v1.CheckedUsage
-	21, // 58: iotoperations.secrets.v1.CheckedResource.problems:type_name -> iotoperations.secrets.v1.Condition
-	22, // 59: iotoperations.secrets.v1.CheckedUsage.usage:type_name -> iotoperations.secrets.v1.SecretUsage
-	21, // 60: iotoperations.secrets.v1.CheckedUsage.problem:type_name -> iotoperations.secrets.v1.Condition
-	44, // 61: iotoperations.secrets.v1.SecretPurpose.keys:type_name -> iotoperations.secrets.v1.PurposeKey
-	45, // 62: iotoperations.secrets.v1.SecretPurpose.fields:type_name -> iotoperations.secrets.v1.PurposeField
-	43, // 63: iotoperations.secrets.v1.ListSecretPurposesResponse.purposes:type_name -> iotoperations.secrets.v1.SecretPurpose
-	11, // 64: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
-	12, // 65: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
-	14, // 66: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
-	15, // 67: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
-	17, // 68: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
-	18, // 69: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
-	24, // 70: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
-	25, // 71: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
-	26, // 72: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
-	28, // 73: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
-	30, // 74: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
-	31, // 75: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
-	32, // 76: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
-	33, // 77: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
-	34, // 78: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
-	39, // 79: iotoperations.secrets.v1.SecretService.CheckResource:input_type -> iotoperations.secrets.v1.CheckResourceRequest
-	46, // 80: iotoperations.secrets.v1.SecretService.ListSecretPurposes:input_type -> iotoperations.secrets.v1.ListSecretPurposesRequest
-	37, // 81: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
-	7,  // 82: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
-	13, // 83: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
-	8,  // 84: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	16, // 85: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
-	8,  // 86: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	9,  // 87: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
-	19, // 88: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	19, // 89: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	27, // 90: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
-	29, // 91: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
-	19, // 92: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	19, // 93: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	19, // 94: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	19, // 95: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	35, // 96: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
-	40, // 97: iotoperations.secrets.v1.SecretService.CheckResource:output_type -> iotoperations.secrets.v1.CheckResourceResponse
-	47, // 98: iotoperations.secrets.v1.SecretService.ListSecretPurposes:output_type -> iotoperations.secrets.v1.ListSecretPurposesResponse
-	38, // 99: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
-	82, // [82:100] is the sub-list for method output_type
-	64, // [64:82] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	23, // 1: iotoperations.secrets.v1.Vault.conditions:type_name -> iotoperations.secrets.v1.Condition
+	56, // 2: iotoperations.secrets.v1.Vault.check_time:type_name -> google.protobuf.Timestamp
+	56, // 3: iotoperations.secrets.v1.VaultSecret.create_time:type_name -> google.protobuf.Timestamp
+	56, // 4: iotoperations.secrets.v1.VaultSecret.update_time:type_name -> google.protobuf.Timestamp
+	56, // 5: iotoperations.secrets.v1.VaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
+	56, // 6: iotoperations.secrets.v1.VaultSecret.expire_time:type_name -> google.protobuf.Timestamp
+	50, // 7: iotoperations.secrets.v1.VaultSecret.tags:type_name -> iotoperations.secrets.v1.VaultSecret.TagsEntry
+	56, // 8: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	56, // 9: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
+	56, // 10: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
+	51, // 11: iotoperations.secrets.v1.VaultSecretVersion.tags:type_name -> iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
+	56, // 12: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
+	56, // 13: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
+	52, // 14: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
+	8,  // 15: iotoperations.secrets.v1.ListVaultSecretsResponse.vault_secrets:type_name -> iotoperations.secrets.v1.VaultSecret
+	9,  // 16: iotoperations.secrets.v1.ListVaultSecretVersionsResponse.versions:type_name -> iotoperations.secrets.v1.VaultSecretVersion
+	10, // 17: iotoperations.secrets.v1.CreateVaultSecretRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	10, // 18: iotoperations.secrets.v1.AddVaultSecretVersionRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	8,  // 19: iotoperations.secrets.v1.UpdateVaultSecretRequest.vault_secret:type_name -> iotoperations.secrets.v1.VaultSecret
+	57, // 20: iotoperations.secrets.v1.UpdateVaultSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	22, // 21: iotoperations.secrets.v1.SyncedSecret.references:type_name -> iotoperations.secrets.v1.SecretReference
+	53, // 22: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
+	2,  // 23: iotoperations.secrets.v1.SyncedSecret.state:type_name -> iotoperations.secrets.v1.SyncedSecret.State
+	23, // 24: iotoperations.secrets.v1.SyncedSecret.conditions:type_name -> iotoperations.secrets.v1.Condition
+	3,  // 25: iotoperations.secrets.v1.SyncedSecret.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
+	24, // 26: iotoperations.secrets.v1.SyncedSecret.usages:type_name -> iotoperations.secrets.v1.SecretUsage
+	56, // 27: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
+	56, // 28: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
+	56, // 29: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
+	4,  // 30: iotoperations.secrets.v1.SecretReference.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	10, // 31: iotoperations.secrets.v1.SecretReference.create:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	56, // 32: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 33: iotoperations.secrets.v1.SecretReference.problem:type_name -> iotoperations.secrets.v1.Condition
+	5,  // 34: iotoperations.secrets.v1.Condition.status:type_name -> iotoperations.secrets.v1.Condition.Status
+	56, // 35: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
+	2,  // 36: iotoperations.secrets.v1.SyncedSecretFilter.states:type_name -> iotoperations.secrets.v1.SyncedSecret.State
+	3,  // 37: iotoperations.secrets.v1.SyncedSecretFilter.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
+	55, // 38: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
+	54, // 39: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
+	21, // 40: iotoperations.secrets.v1.CreateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	58, // 41: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	1,  // 42: iotoperations.secrets.v1.GetSyncedSecretRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
+	25, // 43: iotoperations.secrets.v1.ListSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
+	1,  // 44: iotoperations.secrets.v1.ListSyncedSecretsRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
+	21, // 45: iotoperations.secrets.v1.ListSyncedSecretsResponse.synced_secrets:type_name -> iotoperations.secrets.v1.SyncedSecret
+	25, // 46: iotoperations.secrets.v1.WatchSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
+	6,  // 47: iotoperations.secrets.v1.WatchSyncedSecretsResponse.type:type_name -> iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
+	21, // 48: iotoperations.secrets.v1.WatchSyncedSecretsResponse.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	21, // 49: iotoperations.secrets.v1.UpdateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	57, // 50: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	58, // 51: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	58, // 52: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	58, // 53: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	22, // 54: iotoperations.secrets.v1.AdoptSyncedSecretRequest.references:type_name -> iotoperations.secrets.v1.SecretReference
+	24, // 55: iotoperations.secrets.v1.ListSecretUsagesResponse.usages:type_name -> iotoperations.secrets.v1.SecretUsage
+	56, // 56: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
+	56, // 57: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
+	38, // 58: iotoperations.secrets.v1.ListAuditEventsResponse.audit_events:type_name -> iotoperations.secrets.v1.AuditEvent
+	43, // 59: iotoperations.secrets.v1.CheckResourceResponse.resources:type_name -> iotoperations.secrets.v1.CheckedResource
+	44, // 60: iotoperations.secrets.v1.CheckedResource.usages:type_name -> iotoperations.secrets.v1.CheckedUsage
+	23, // 61: iotoperations.secrets.v1.CheckedResource.problems:type_name -> iotoperations.secrets.v1.Condition
+	24, // 62: iotoperations.secrets.v1.CheckedUsage.usage:type_name -> iotoperations.secrets.v1.SecretUsage
+	23, // 63: iotoperations.secrets.v1.CheckedUsage.problem:type_name -> iotoperations.secrets.v1.Condition
+	46, // 64: iotoperations.secrets.v1.SecretPurpose.keys:type_name -> iotoperations.secrets.v1.PurposeKey
+	47, // 65: iotoperations.secrets.v1.SecretPurpose.fields:type_name -> iotoperations.secrets.v1.PurposeField
+	45, // 66: iotoperations.secrets.v1.ListSecretPurposesResponse.purposes:type_name -> iotoperations.secrets.v1.SecretPurpose
+	11, // 67: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
+	12, // 68: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
+	14, // 69: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
+	15, // 70: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
+	17, // 71: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
+	18, // 72: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
+	19, // 73: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:input_type -> iotoperations.secrets.v1.UpdateVaultSecretRequest
+	20, // 74: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:input_type -> iotoperations.secrets.v1.RecoverVaultSecretRequest
+	26, // 75: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
+	27, // 76: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
+	28, // 77: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
+	30, // 78: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
+	32, // 79: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
+	33, // 80: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
+	34, // 81: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
+	35, // 82: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
+	36, // 83: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
+	41, // 84: iotoperations.secrets.v1.SecretService.CheckResource:input_type -> iotoperations.secrets.v1.CheckResourceRequest
+	48, // 85: iotoperations.secrets.v1.SecretService.ListSecretPurposes:input_type -> iotoperations.secrets.v1.ListSecretPurposesRequest
+	39, // 86: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
+	7,  // 87: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
+	13, // 88: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
+	8,  // 89: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	16, // 90: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
+	8,  // 91: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	9,  // 92: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
+	9,  // 93: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecretVersion
+	8,  // 94: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	21, // 95: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	21, // 96: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	29, // 97: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
+	31, // 98: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
+	21, // 99: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	21, // 100: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	21, // 101: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	21, // 102: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	37, // 103: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
+	42, // 104: iotoperations.secrets.v1.SecretService.CheckResource:output_type -> iotoperations.secrets.v1.CheckResourceResponse
+	49, // 105: iotoperations.secrets.v1.SecretService.ListSecretPurposes:output_type -> iotoperations.secrets.v1.ListSecretPurposesResponse
+	40, // 106: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
+	87, // [87:107] is the sub-list for method output_type
+	67, // [67:87] is the sub-list for method input_type
+	67, // [67:67] is the sub-list for extension type_name
+	67, // [67:67] is the sub-list for extension extendee
+	0,  // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_iotoperations_secrets_v1_secret_service_proto_init() }
@@ -3901,7 +4093,7 @@ func file_iotoperations_secrets_v1_secret_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_iotoperations_secrets_v1_secret_service_proto_rawDesc), len(file_iotoperations_secrets_v1_secret_service_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   46,
+			NumMessages:   49,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

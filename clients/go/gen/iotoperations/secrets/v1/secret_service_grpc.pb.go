@@ -30,6 +30,8 @@ const (
 	SecretService_ListVaultSecretVersions_FullMethodName = "/iotoperations.secrets.v1.SecretService/ListVaultSecretVersions"
 	SecretService_CreateVaultSecret_FullMethodName       = "/iotoperations.secrets.v1.SecretService/CreateVaultSecret"
 	SecretService_AddVaultSecretVersion_FullMethodName   = "/iotoperations.secrets.v1.SecretService/AddVaultSecretVersion"
+	SecretService_UpdateVaultSecret_FullMethodName       = "/iotoperations.secrets.v1.SecretService/UpdateVaultSecret"
+	SecretService_RecoverVaultSecret_FullMethodName      = "/iotoperations.secrets.v1.SecretService/RecoverVaultSecret"
 	SecretService_CreateSyncedSecret_FullMethodName      = "/iotoperations.secrets.v1.SecretService/CreateSyncedSecret"
 	SecretService_GetSyncedSecret_FullMethodName         = "/iotoperations.secrets.v1.SecretService/GetSyncedSecret"
 	SecretService_ListSyncedSecrets_FullMethodName       = "/iotoperations.secrets.v1.SecretService/ListSyncedSecrets"
@@ -62,7 +64,15 @@ type SecretServiceClient interface {
 	// soft-deleted secret has it: a create never overwrites a value in the vault.
 	CreateVaultSecret(ctx context.Context, in *CreateVaultSecretRequest, opts ...grpc.CallOption) (*VaultSecret, error)
 	// Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
+	// The version keeps the tags and the content type of the latest one where `secret` has none.
 	AddVaultSecretVersion(ctx context.Context, in *AddVaultSecretVersionRequest, opts ...grpc.CallOption) (*VaultSecretVersion, error)
+	// Changes attributes of the latest version of a secret in the vault, or of another one; the value stays. Returns the version
+	// that was changed. A disabled version is no longer read: the edge keeps the value that it has, and what follows the secret
+	// is DEGRADED with VaultSecretDisabled until it is enabled or has a new version.
+	UpdateVaultSecret(ctx context.Context, in *UpdateVaultSecretRequest, opts ...grpc.CallOption) (*VaultSecretVersion, error)
+	// Brings a soft-deleted secret back with all its versions, and returns when it is there. NOT_FOUND if the vault has no such
+	// secret, FAILED_PRECONDITION if it is not deleted, DEADLINE_EXCEEDED if the vault takes longer; it then goes on.
+	RecoverVaultSecret(ctx context.Context, in *RecoverVaultSecretRequest, opts ...grpc.CallOption) (*VaultSecret, error)
 	// ---- Synced secrets at the edge -----------------------------------------------------------------------------------
 	// Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
 	CreateSyncedSecret(ctx context.Context, in *CreateSyncedSecretRequest, opts ...grpc.CallOption) (*SyncedSecret, error)
@@ -152,6 +162,26 @@ func (c *secretServiceClient) AddVaultSecretVersion(ctx context.Context, in *Add
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(VaultSecretVersion)
 	err := c.cc.Invoke(ctx, SecretService_AddVaultSecretVersion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secretServiceClient) UpdateVaultSecret(ctx context.Context, in *UpdateVaultSecretRequest, opts ...grpc.CallOption) (*VaultSecretVersion, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VaultSecretVersion)
+	err := c.cc.Invoke(ctx, SecretService_UpdateVaultSecret_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secretServiceClient) RecoverVaultSecret(ctx context.Context, in *RecoverVaultSecretRequest, opts ...grpc.CallOption) (*VaultSecret, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VaultSecret)
+	err := c.cc.Invoke(ctx, SecretService_RecoverVaultSecret_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -305,7 +335,15 @@ type SecretServiceServer interface {
 	// soft-deleted secret has it: a create never overwrites a value in the vault.
 	CreateVaultSecret(context.Context, *CreateVaultSecretRequest) (*VaultSecret, error)
 	// Adds a new version (a new value) to a secret in the vault. References to the latest version are synced again.
+	// The version keeps the tags and the content type of the latest one where `secret` has none.
 	AddVaultSecretVersion(context.Context, *AddVaultSecretVersionRequest) (*VaultSecretVersion, error)
+	// Changes attributes of the latest version of a secret in the vault, or of another one; the value stays. Returns the version
+	// that was changed. A disabled version is no longer read: the edge keeps the value that it has, and what follows the secret
+	// is DEGRADED with VaultSecretDisabled until it is enabled or has a new version.
+	UpdateVaultSecret(context.Context, *UpdateVaultSecretRequest) (*VaultSecretVersion, error)
+	// Brings a soft-deleted secret back with all its versions, and returns when it is there. NOT_FOUND if the vault has no such
+	// secret, FAILED_PRECONDITION if it is not deleted, DEADLINE_EXCEEDED if the vault takes longer; it then goes on.
+	RecoverVaultSecret(context.Context, *RecoverVaultSecretRequest) (*VaultSecret, error)
 	// ---- Synced secrets at the edge -----------------------------------------------------------------------------------
 	// Creates a synced secret and syncs it. For a reference with `create`, the vault secret is created first ("Create new").
 	CreateSyncedSecret(context.Context, *CreateSyncedSecretRequest) (*SyncedSecret, error)
@@ -358,6 +396,12 @@ func (UnimplementedSecretServiceServer) CreateVaultSecret(context.Context, *Crea
 }
 func (UnimplementedSecretServiceServer) AddVaultSecretVersion(context.Context, *AddVaultSecretVersionRequest) (*VaultSecretVersion, error) {
 	return nil, status.Error(codes.Unimplemented, "method AddVaultSecretVersion not implemented")
+}
+func (UnimplementedSecretServiceServer) UpdateVaultSecret(context.Context, *UpdateVaultSecretRequest) (*VaultSecretVersion, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateVaultSecret not implemented")
+}
+func (UnimplementedSecretServiceServer) RecoverVaultSecret(context.Context, *RecoverVaultSecretRequest) (*VaultSecret, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecoverVaultSecret not implemented")
 }
 func (UnimplementedSecretServiceServer) CreateSyncedSecret(context.Context, *CreateSyncedSecretRequest) (*SyncedSecret, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateSyncedSecret not implemented")
@@ -520,6 +564,42 @@ func _SecretService_AddVaultSecretVersion_Handler(srv interface{}, ctx context.C
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(SecretServiceServer).AddVaultSecretVersion(ctx, req.(*AddVaultSecretVersionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecretService_UpdateVaultSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateVaultSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).UpdateVaultSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_UpdateVaultSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).UpdateVaultSecret(ctx, req.(*UpdateVaultSecretRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecretService_RecoverVaultSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecoverVaultSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).RecoverVaultSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_RecoverVaultSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).RecoverVaultSecret(ctx, req.(*RecoverVaultSecretRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -763,6 +843,14 @@ var SecretService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AddVaultSecretVersion",
 			Handler:    _SecretService_AddVaultSecretVersion_Handler,
+		},
+		{
+			MethodName: "UpdateVaultSecret",
+			Handler:    _SecretService_UpdateVaultSecret_Handler,
+		},
+		{
+			MethodName: "RecoverVaultSecret",
+			Handler:    _SecretService_RecoverVaultSecret_Handler,
 		},
 		{
 			MethodName: "CreateSyncedSecret",
