@@ -20,7 +20,9 @@ const STATEFUL_SET: &str = "statefulSetConfigurationSettings.template.spec";
 const FIXED: &str = "fixed name";
 
 /// Kind, resource, field, the secret, and the key; the keys that it needs where the field names none.
-fn every_use() -> Vec<(&'static str, &'static str, String, &'static str, &'static str, Vec<&'static str>)> {
+type Use = (&'static str, &'static str, String, &'static str, &'static str, Vec<&'static str>);
+
+fn every_use() -> Vec<Use> {
     let device = |field: &str| format!("{DEVICE}.{field}");
     let template = |field: &str| format!("{TEMPLATE}.{field}");
     let stateful_set = |field: &str| format!("{TEMPLATE}.{STATEFUL_SET}.{field}");
