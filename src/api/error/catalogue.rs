@@ -112,6 +112,8 @@ fn causes() -> Vec<Cause> {
         Cause::SecretsUnknown,
         Cause::VaultSecretExists(name.clone()),
         Cause::BeingCreated(name.clone()),
+        Cause::NotDeleted(name.clone()),
+        Cause::Recovering(name.clone()),
         Cause::Unverified {
             name: name.clone(),
             error: Arc::new(VaultError::Timeout { after: std::time::Duration::from_secs(30) }),
