@@ -147,6 +147,18 @@ async fn what_is_held_back_stays_so_over_a_restart_and_is_repaired_with_what_the
 }
 
 #[tokio::test]
+async fn a_process_that_starts_meanwhile_wakes_at_the_time_without_any_other_event() {
+    let mut world = pair(holds()).await;
+    let at = in_seconds(8);
+    world.somebody.sets_from("pass", "p2", at).await;
+    world.client.sync_synced_secret(sync("a")).await.unwrap();
+    assert_eq!(edge(&world).await, both("u1", "p1"));
+    world.restart().await;
+    until_so("its time has come", async || edge(&world).await == both("u1", "p2")).await;
+    assert!(Timestamp::now() >= at);
+}
+
+#[tokio::test]
 async fn a_version_without_a_date_or_another_policy_ends_the_hold() {
     let mut world = pair(holds()).await;
     world.somebody.sets_from("pass", "p2", in_seconds(3_600)).await;
