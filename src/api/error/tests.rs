@@ -219,6 +219,7 @@ fn a_permanent_problem_decides_the_code_and_all_problems_are_listed() {
         Aborted,
         ResourceExhausted,
         Unavailable,
+        DeadlineExceeded,
     ];
     assert_eq!(seen, order);
 }

@@ -67,7 +67,8 @@ impl ErrorMapping {
             Code::Internal => 7,
             Code::Aborted => 8,
             Code::ResourceExhausted => 9,
-            _ => 10,
+            Code::Unavailable => 10,
+            _ => 11,
         }
     }
 
