@@ -28,6 +28,8 @@ type NewSecret struct {
 	NotBefore   time.Time
 	Expire      time.Time
 	Tags        map[string]string
+	Data        []byte                      // Stored in Encoding, hex where it is unspecified; instead of Value.
+	Encoding    pb.SecretReference_Encoding // Of what the vault keeps; sets the tag "file-encoding".
 }
 
 // CreateNew is the dialog's "Create new": stores the value in the vault as vaultSecret and syncs it under key.
@@ -232,6 +234,8 @@ func (s NewSecret) proto() *pb.NewVaultSecret {
 		NotBeforeTime: timestamp(s.NotBefore),
 		ExpireTime:    timestamp(s.Expire),
 		Tags:          maps.Clone(s.Tags),
+		Data:          s.Data,
+		Encoding:      s.Encoding,
 	}
 }
 

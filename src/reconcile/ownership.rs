@@ -87,6 +87,7 @@ async fn yield_to_first(
             not_before_time: first.secret.not_before_time,
             expire_time: first.secret.expire_time,
             tags: first.secret.tags.clone(),
+            encoding: None,
         };
         vault.set(&first.secret.name, &again, priority).await?;
     }

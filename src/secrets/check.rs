@@ -161,7 +161,7 @@ pub(super) async fn check_values(
     if reads_values(engine) {
         return values(secret_type, references, reads).await.map(drop);
     }
-    for (place, NewReference { reference, create }) in references.iter().enumerate() {
+    for (place, NewReference { reference, create, .. }) in references.iter().enumerate() {
         if let Some(create) = create {
             let decoded = reference.encoding.decode(&create.value);
             let bytes = decoded.map_err(|error| not_encoded(reference, error))?;
@@ -178,7 +178,7 @@ async fn values(
     reads: &SharedReads,
 ) -> Result<Vec<(Zeroizing<Vec<u8>>, VaultVersion)>, Error> {
     let mut values = Vec::with_capacity(references.len());
-    for (place, NewReference { reference, create }) in references.iter().enumerate() {
+    for (place, NewReference { reference, create, .. }) in references.iter().enumerate() {
         let not_encoded = |error| not_encoded(reference, error);
         let name = &reference.vault_secret;
         let (bytes, version) = match create {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    Call, Cause, Error, Mode, NewReference, NewSyncedSecret, Problem, Secrets, check,
+    Call, Cause, Error, Mode, NewReference, NewSyncedSecret, Problem, Secrets, check, encoding,
     new_vault_secret::{Stored, may_have_been_stored},
 };
 use crate::{
@@ -40,7 +40,7 @@ impl Secrets {
         created.map_err(|error| error.within("synced_secret"))
     }
 
-    async fn create(&self, call: Call, new: NewSyncedSecret, mode: Mode) -> Result<SyncedSecret, Error> {
+    async fn create(&self, call: Call, mut new: NewSyncedSecret, mode: Mode) -> Result<SyncedSecret, Error> {
         if let Some(recorded) = self.replayed(&call).await? {
             return self.create_again(call, recorded, new, mode).await;
         }
@@ -49,10 +49,12 @@ impl Secrets {
             return Err(name_taken(&taken));
         }
         let engine = self.0.reconciler.engine_soon().await?;
-        let secret = desired(&new);
+        let reads = self.0.reconciler.shared_reads(self.vault());
+        encoding::resolve(engine, &mut new.references, &[], &reads).await;
+        let mut secret = desired(&new);
+        encoding::note(&mut secret, &new.references);
         self.check_keys_of_type(&secret)?;
         Error::refuse(self.check_engine(engine, &secret))?;
-        let reads = self.0.reconciler.shared_reads(self.vault());
         let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
         let (mut problems, edge) = tokio::join!(
             self.check_references(engine, &new.references, &[], &reads),

@@ -8,6 +8,7 @@ mod check_resource;
 mod create;
 mod delete;
 mod denials;
+mod encoding;
 mod error;
 mod in_flight;
 mod instance;
@@ -51,8 +52,8 @@ pub use vault_secrets::{
 use crate::{
     edge::Edge,
     model::{
-        Admission, AuditAction, NewVaultSecret, Origin, Outcome, Reference, SecretType, SyncedSecret,
-        SyncedSecretId,
+        Admission, AuditAction, Encoding, NewVaultSecret, Origin, Outcome, Reference, SecretType,
+        SyncedSecret, SyncedSecretId,
     },
     quote::Quote,
     reconcile::Reconciler,
@@ -143,6 +144,10 @@ pub struct NewReference {
     pub reference: Reference,
     /// The vault secret that "Create new" stores first.
     pub create: Option<NewVaultSecret>,
+    /// Whether the caller named the encoding; otherwise the tag of the vault secret does.
+    pub encoding_given: bool,
+    /// The encoding that the tag of the vault secret names, once it is known.
+    pub tagged: Option<Encoding>,
 }
 
 /// How a mutation is carried out.
@@ -316,6 +321,11 @@ impl Secrets {
 // === impl NewReference ===
 
 impl NewReference {
+    /// A reference that is as it is.
+    fn of(reference: Reference) -> Self {
+        Self { reference, create: None, encoding_given: true, tagged: None }
+    }
+
     /// The reference as the call that creates this generation records it.
     fn recorded_with(&self, generation: i64) -> Reference {
         let create_generation = if self.create.is_some() { generation } else { 0 };

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Call, Cause, Error, Mode, NewReference, Referable, Secrets, check,
     create::{accept, names_to_create},
+    encoding,
 };
 use crate::{
     model::{self, AuditAction, Reference, State, SyncedSecret, SyncedSecretId, mapping},
@@ -64,7 +65,10 @@ impl Secrets {
             return self.update_again(call, recorded, changes, mode).await;
         }
         let reads = self.0.reconciler.shared_reads(self.vault());
-        let given = changes.references.take();
+        let mut given = changes.references.take();
+        if let (Some(given), Ok(record)) = (&mut given, self.find_managed(&changes.id)) {
+            encoding::resolve(record.engine, given, &record.secret.references, &reads).await;
+        }
         let _reserved =
             self.reserve(names_to_create(given.as_deref().unwrap_or_default())).map_err(Error::Refused)?;
         let mut attempts = 1;
@@ -226,7 +230,7 @@ pub(super) fn check_etag(record: &Record, etag: &str) -> Result<(), Error> {
 }
 
 fn held(record: &Record) -> Vec<NewReference> {
-    let same = |reference: &Reference| NewReference { reference: reference.clone(), create: None };
+    let same = |reference: &Reference| NewReference::of(reference.clone());
     record.secret.references.iter().map(same).collect()
 }
 
@@ -246,5 +250,7 @@ fn change(record: &mut Record, changes: &Changes, references: &[NewReference]) {
         let held = secret.references.iter().find(|held| held.has_same_spec(&new.reference));
         held.unwrap_or(&new.reference).clone()
     };
-    secret.references = references.iter().map(keep).collect();
+    let kept = references.iter().map(keep).collect();
+    encoding::note(secret, references);
+    secret.references = kept;
 }

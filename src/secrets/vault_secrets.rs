@@ -1,12 +1,15 @@
 //! Vault secrets: list, read, create, and add versions.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Call, Cause, Error, Secrets, new_vault_secret::may_have_been_stored};
 use crate::{
     model::{
-        AuditAction, NewVaultSecret, Outcome, SyncedSecretId, VaultSecret, VaultSecretName,
-        VaultSecretVersion, limits, now,
+        AuditAction, ENCODING_TAG, Encoding, NewVaultSecret, Outcome, SyncedSecretId, VaultSecret,
+        VaultSecretName, VaultSecretVersion, limits, now,
     },
     reconcile::ownership,
     store::NewAuditEvent,
@@ -343,7 +346,11 @@ fn keep(new: &mut NewVaultSecret, before: Option<VaultSecret>, keep_dates: bool)
     let Some(mut before) = before else { return Ok(()) };
     // This tag says which call stored a version.
     before.tags.remove(ownership::TAG);
-    if new.tags.is_empty() {
+    // What names the encoding of a new value says nothing of the other tags.
+    let own = new.encoding.map(|encoding| encoding.name().to_owned());
+    let is_own = |tags: &BTreeMap<String, String>| tags.len() == 1 && tags.get(ENCODING_TAG) == own.as_ref();
+    if new.tags.is_empty() || is_own(&new.tags) {
+        before.tags.extend(std::mem::take(&mut new.tags));
         if before.tags.len() > limits::TAGS {
             return Err(Error::invalid(
                 "secret.tags",
@@ -355,6 +362,14 @@ fn keep(new: &mut NewVaultSecret, before: Option<VaultSecret>, keep_dates: bool)
             ));
         }
         new.tags = before.tags;
+    }
+    if let Some(encoding) = Encoding::of_tags(&new.tags)
+        && let Err(error) = encoding.decode(&new.value)
+    {
+        let rule = format!(
+            "must be as the tag {ENCODING_TAG:?} of the secret says, and {error}; name the tags to change it"
+        );
+        return Err(Error::invalid("secret.value", rule));
     }
     if new.content_type.is_empty() {
         new.content_type = before.content_type;

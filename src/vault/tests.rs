@@ -43,6 +43,7 @@ fn new() -> NewVaultSecret {
         not_before_time: Some("2026-01-01T00:00:00Z".parse().unwrap()),
         expire_time: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         tags: [("line".to_owned(), "4".to_owned())].into(),
+        encoding: None,
     }
 }
 

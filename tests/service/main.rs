@@ -19,6 +19,7 @@ mod disk;
 mod doors;
 mod edge_faults;
 mod edge_on_the_double;
+mod file_encoding;
 mod handover;
 mod hostile;
 mod idempotency;

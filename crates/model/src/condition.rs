@@ -85,6 +85,9 @@ documented! {
         "Synced secret: a version is not valid yet. It is at the edge all the same, or held back until it is \
          (sync.not_before). Absent if there never was such a version."
         NotYetValid,
+        "Synced secret: the references have the encodings that the tags of their vault secrets named when the \
+         references were made. Only where one has another."
+        Encoded,
     }
 }
 
@@ -209,6 +212,8 @@ documented! {
         NotYetValid,
         "Every version at the edge is valid."
         Valid,
+        "A reference has another encoding than the tag `file-encoding` of its vault secret named."
+        EncodingDiffersFromTag,
     }
 }
 

@@ -24,7 +24,7 @@ pub use condition::{Condition, ConditionType, Reason, Status};
 pub use contents::ContentError;
 pub use edge_state::{Delegation, EdgeRecord};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, is_unprintable};
-pub use reference::{Encoding, EncodingError, NotBefore, Reference, ReferenceStatus, mapping};
+pub use reference::{ENCODING_TAG, Encoding, EncodingError, NotBefore, Reference, ReferenceStatus, mapping};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use usage::{
     ClassRef, GroupKind, KeySet, Misfit, Needs, Output, Purpose, PurposeField, PurposeKey, Subject, Usage,

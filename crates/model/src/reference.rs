@@ -1,8 +1,10 @@
 //! A reference of a synced secret: a key of the Kubernetes Secret and the vault secret whose value it holds.
 
+use std::collections::BTreeMap;
+
 use base64::{
     Engine as _, alphabet,
-    engine::{GeneralPurpose, GeneralPurposeConfig},
+    engine::{GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
 };
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{Condition, SecretKey, VaultSecretName, VaultVersion};
+
+/// The tag that Azure IoT Operations sets on vault secrets that hold a file: it names the encoding.
+pub const ENCODING_TAG: &str = "file-encoding";
 
 /// A key of a synced secret and where its value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +132,30 @@ impl Encoding {
         [Self::Utf8, Self::Base64, Self::Hex].into_iter().find(|encoding| encoding.name() == name)
     }
 
+    /// The encoding that the tag of a vault secret names; `None` without one, or with another text.
+    pub fn of_tags(tags: &BTreeMap<String, String>) -> Option<Self> {
+        let named = tags.get(ENCODING_TAG)?.to_ascii_lowercase();
+        Self::named(if named == "utf8" { "utf-8" } else { &named })
+    }
+
+    /// The text that the vault keeps for bytes; `None` if they are no text and must be one. The buffer is
+    /// allocated once, because one that grows leaves copies behind.
+    pub fn encode(self, data: &[u8]) -> Option<SecretString> {
+        let mut text = Zeroizing::new(match self {
+            Self::Utf8 => data.to_vec(),
+            Self::Base64 => vec![0; data.len().div_ceil(3) * 4],
+            Self::Hex => vec![0; data.len() * 2],
+        });
+        match self {
+            Self::Utf8 => {}
+            Self::Base64 => drop(STANDARD.encode_slice(data, &mut text)),
+            Self::Hex => drop(hex::encode_to_slice(data, &mut text)),
+        }
+        std::str::from_utf8(&text).ok()?;
+        let text = String::from_utf8(std::mem::take(&mut *text)).ok()?;
+        Some(SecretString::from(text))
+    }
+
     /// The bytes that the edge gets for a value.
     pub fn decode(self, value: &SecretString) -> Result<Zeroizing<Vec<u8>>, EncodingError> {
         let value = value.expose_secret().as_bytes();
@@ -188,6 +217,27 @@ mod tests {
         for broken in ["AA EC", "AA\tEC", "AAE\n", "AAEC\nAA=", "AA==\nAAEC"] {
             assert_eq!(decoded(Encoding::Base64, broken), None, "{broken:?}");
         }
+    }
+
+    #[test]
+    fn bytes_become_a_text_that_decodes_to_them_again() {
+        for data in [&[][..], &[0, 255, 7], b"pump", &[1; 100]] {
+            for encoding in [Encoding::Base64, Encoding::Hex] {
+                let text = encoding.encode(data).unwrap();
+                assert_eq!(encoding.decode(&text).unwrap().as_slice(), data);
+            }
+        }
+        assert!(Encoding::Utf8.encode(&[255]).is_none());
+        assert_eq!(Encoding::Utf8.encode(b"pump").unwrap().expose_secret(), "pump");
+    }
+
+    #[test]
+    fn a_tag_names_the_encoding_in_any_case() {
+        let of = |text: &str| Encoding::of_tags(&[(ENCODING_TAG.to_owned(), text.to_owned())].into());
+        assert_eq!(of("HEX"), Some(Encoding::Hex));
+        assert_eq!(of("utf8"), Some(Encoding::Utf8));
+        assert_eq!(of("rot13"), None);
+        assert_eq!(Encoding::of_tags(&BTreeMap::new()), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::{VaultSecretName, VaultVersion};
+use super::{Encoding, VaultSecretName, VaultVersion};
 
 /// A secret in the vault, without its value. The vault keeps all but the name with each version; a secret has
 /// those of its latest one.
@@ -64,6 +64,8 @@ pub struct NewVaultSecret {
     pub expire_time: Option<Timestamp>,
     /// At most [`super::limits::TAGS`]; the service adds one of its own.
     pub tags: BTreeMap<String, String>,
+    /// The encoding of the value, if the caller names one: the tag [`super::ENCODING_TAG`] says so.
+    pub encoding: Option<Encoding>,
 }
 
 /// Changes to the attributes of a version of a vault secret. What is absent stays as it is.

@@ -81,6 +81,22 @@ fn from_file(file: &Path) -> Result<Value, String> {
     validate(read_text(File::open(file).map_err(problem)?)?)
 }
 
+/// Reads a file byte for byte, for the field `data`. The gRPC library drops it without wiping it, as a value.
+pub(super) fn read_data(what: &str, file: &Path) -> Result<Vec<u8>, CommandError> {
+    let refuse = |problem: String| {
+        CommandError::usage(format!("the data of {what}, {:?}: {problem}", file.display().to_string()))
+    };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(VALUE_BYTES + 32));
+    let source = File::open(file).map_err(|error| refuse(error.to_string()))?;
+    let read = source.take(VALUE_BYTES as u64 + 1).read_to_end(&mut bytes);
+    match read.map_err(|error| refuse(error.to_string()))? {
+        0 => Err(refuse("it is empty".to_owned())),
+        // The service knows how many of them fit in the encoding.
+        1..=VALUE_BYTES => Ok(std::mem::take(&mut *bytes)),
+        _ => Err(refuse(too_large())),
+    }
+}
+
 /// Prompts twice, because the input is hidden.
 fn ask(what: &str) -> Result<Value, CommandError> {
     if !io::stdin().is_terminal() {

@@ -197,11 +197,8 @@ impl Secrets {
             let class = self.0.reconciler.engine_of(engine).check_adopted_name(&secret.id, secret.uid).await;
             problems.extend(class.err().map(|error| Problem::new("name", Cause::Edge(error))));
         }
-        let references: Vec<_> = secret
-            .references
-            .iter()
-            .map(|reference| NewReference { reference: reference.clone(), create: None })
-            .collect();
+        let references: Vec<_> =
+            secret.references.iter().map(|reference| NewReference::of(reference.clone())).collect();
         problems.extend(self.check_references(engine, &references, &[], reads).await);
         Error::refuse(problems)
     }

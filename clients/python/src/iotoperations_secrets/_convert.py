@@ -105,6 +105,7 @@ def new_vault_secret(given: _types.NewVaultSecret) -> pb.NewVaultSecret:
         not_before_time=timestamp(given.not_before_time),
         expire_time=timestamp(given.expire_time),
         tags=given.tags,
+        encoding=pb.SecretReference.Encoding.ValueType(given.encoding.value),
     )
 
 

@@ -58,10 +58,12 @@ class Encoding(_WireEnum):
     """How the value in the vault becomes the bytes at the edge."""
 
     UNSPECIFIED = 0
-    """The value's bytes as they are."""
+    """As the tag ``file-encoding`` of the vault secret says; the value's bytes as they are where it has none."""
     BASE64 = 1
     """The value is base64; the edge gets the decoded bytes."""
     HEX = 2
+    UTF8 = 3
+    """The value's bytes as they are, whatever the tag says."""
 
 
 class ConditionStatus(_WireEnum):
@@ -115,6 +117,8 @@ class VaultSecret:
     """Whether the vault manages it as part of a certificate."""
     synced_secrets: tuple[str, ...] = ()
     """Names of the synced secrets that hold a reference to it."""
+    encoding: Encoding = Encoding.UNSPECIFIED
+    """Of the value, as its tag ``file-encoding`` says."""
 
     @property
     def id(self) -> str:
@@ -150,6 +154,8 @@ class NewVaultSecret:
     not_before_time: datetime | None = None
     expire_time: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    encoding: Encoding = Encoding.UNSPECIFIED
+    """Of the value; sets the tag ``file-encoding``."""
 
     def __post_init__(self) -> None:
         # Whoever hands over a plain string gets it wrapped all the same.

@@ -113,7 +113,14 @@ pub(in crate::api::rpc) fn checked_resource(checked: &CheckedResource) -> proto:
 /// A vault secret and the synced secrets that refer to it.
 pub(in crate::api::rpc) fn listed_vault_secret(listed: ListedVaultSecret) -> proto::VaultSecret {
     let secret = listed.secret;
+    let encoding = match Encoding::of_tags(&secret.tags) {
+        None => proto::secret_reference::Encoding::Unspecified,
+        Some(Encoding::Utf8) => proto::secret_reference::Encoding::Utf8,
+        Some(Encoding::Base64) => proto::secret_reference::Encoding::Base64,
+        Some(Encoding::Hex) => proto::secret_reference::Encoding::Hex,
+    };
     proto::VaultSecret {
+        encoding: encoding.into(),
         name: format!("vaultSecrets/{}", secret.name),
         enabled: secret.enabled,
         content_type: secret.content_type,

@@ -56,7 +56,11 @@ fn reference(field: &str, wire: proto::SecretReference, violations: &mut Violati
         }
         version => violations.take(format!("{field}.version"), version.parse()),
     };
-    let encoding = violations.take(format!("{field}.encoding"), encoding(wire.encoding))?;
+    let given = violations.take(format!("{field}.encoding"), encoding(wire.encoding))?;
+    // Of a vault secret that is created, the request knows the tag.
+    let tagged =
+        create.as_ref().and_then(|create| create.encoding.or_else(|| Encoding::of_tags(&create.tags)));
+    let encoding = given.or(tagged).unwrap_or_default();
     check_encoding(field, encoding, create.as_ref(), violations);
     let reference = Reference {
         key: key?,
@@ -67,7 +71,7 @@ fn reference(field: &str, wire: proto::SecretReference, violations: &mut Violati
         create_generation: 0,
         status: ReferenceStatus::default(),
     };
-    Some(NewReference { reference, create })
+    Some(NewReference { reference, create, encoding_given: given.is_some(), tagged })
 }
 
 fn unique_key(
@@ -115,11 +119,13 @@ fn check_encoding(
     }
 }
 
-fn encoding(wire: i32) -> Result<Encoding, &'static str> {
+/// The encoding that a request names; `None` if it names none.
+pub(super) fn encoding(wire: i32) -> Result<Option<Encoding>, &'static str> {
     match proto::secret_reference::Encoding::try_from(wire) {
-        Ok(proto::secret_reference::Encoding::Unspecified) => Ok(Encoding::Utf8),
-        Ok(proto::secret_reference::Encoding::Base64) => Ok(Encoding::Base64),
-        Ok(proto::secret_reference::Encoding::Hex) => Ok(Encoding::Hex),
+        Ok(proto::secret_reference::Encoding::Unspecified) => Ok(None),
+        Ok(proto::secret_reference::Encoding::Base64) => Ok(Some(Encoding::Base64)),
+        Ok(proto::secret_reference::Encoding::Hex) => Ok(Some(Encoding::Hex)),
+        Ok(proto::secret_reference::Encoding::Utf8) => Ok(Some(Encoding::Utf8)),
         Err(_) => Err("is not an encoding that this release knows"),
     }
 }

@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, mem};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
-use zeroize::Zeroize;
+use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
+use zeroize::{Zeroize, Zeroizing};
 
-use super::{Violations, quoted, time};
+use super::{Violations, quoted, synced_secret::encoding, time};
 use crate::{
-    model::{NewVaultSecret, VaultSecretUpdate, limits},
+    model::{ENCODING_TAG, Encoding, NewVaultSecret, VaultSecretUpdate, limits},
     proto,
     secrets::RESERVED_TAG,
 };
@@ -34,20 +35,99 @@ pub(in crate::api::rpc) fn vault_secret(
     mut wire: proto::NewVaultSecret,
     violations: &mut Violations,
 ) -> NewVaultSecret {
+    let encoding = violations.take(format!("{field}.encoding"), encoding(wire.encoding)).flatten();
     let value = take_value(&mut wire.value);
-    let bytes = value.expose_secret().len();
-    if bytes == 0 {
-        violations.add(format!("{field}.value"), "is required");
-    } else if bytes > limits::VALUE_BYTES {
-        violations.add(
-            format!("{field}.value"),
-            format!("must have at most {} bytes of UTF-8, and has {bytes}", limits::VALUE_BYTES),
-        );
+    let data = Zeroizing::new(mem::take(&mut wire.data));
+    let (value, encoding) = match data.is_empty() {
+        true => (value, encoding),
+        false => {
+            if !value.expose_secret().is_empty() {
+                violations.add(format!("{field}.data"), "must be empty where value is set");
+            }
+            if wire.content_type.is_empty() {
+                wire.content_type = content_type_of(&data).to_owned();
+            }
+            let encoding = encoding.unwrap_or(Encoding::Hex);
+            let encoded = encoding.encode(&data).ok_or("must be UTF-8, or have another encoding");
+            let encoded = violations.take(format!("{field}.data"), encoded);
+            (encoded.unwrap_or_else(|| SecretString::from("invalid")), Some(encoding))
+        }
+    };
+    check_value(field, &value, &data, encoding, violations);
+    if let Some(encoding) = encoding {
+        tag_encoding(field, &mut wire.tags, encoding, violations);
     }
     check_content_type(field, &wire.content_type, violations);
     let (not_before_time, expire_time) = lifetime(field, &wire, violations);
     check_tags(field, &wire.tags, violations);
-    NewVaultSecret { value, content_type: wire.content_type, not_before_time, expire_time, tags: wire.tags }
+    NewVaultSecret {
+        value,
+        content_type: wire.content_type,
+        not_before_time,
+        expire_time,
+        tags: wire.tags,
+        encoding,
+    }
+}
+
+fn check_value(
+    field: &str,
+    value: &SecretString,
+    data: &[u8],
+    encoding: Option<Encoding>,
+    violations: &mut Violations,
+) {
+    let bytes = value.expose_secret().len();
+    let held = if data.is_empty() { "value" } else { "data" };
+    if bytes == 0 {
+        violations.add(format!("{field}.value"), "is required, or data is");
+    } else if bytes > limits::VALUE_BYTES {
+        let encoded = match encoding.filter(|_| !data.is_empty()) {
+            Some(encoding) => format!(" of {}", encoding.name()),
+            None => " of UTF-8".to_owned(),
+        };
+        violations.add(
+            format!("{field}.{held}"),
+            format!("must have at most {} bytes{encoded}, and has {bytes}", limits::VALUE_BYTES),
+        );
+    } else if let Some(encoding) = encoding
+        && let Err(error) = encoding.decode(value)
+    {
+        violations.add(format!("{field}.encoding"), error);
+    }
+}
+
+/// The tag says how the value is encoded, to whoever reads it.
+fn tag_encoding(
+    field: &str,
+    tags: &mut BTreeMap<String, String>,
+    encoding: Encoding,
+    violations: &mut Violations,
+) {
+    match Encoding::of_tags(tags) {
+        _ if !tags.contains_key(ENCODING_TAG) => {
+            tags.insert(ENCODING_TAG.to_owned(), encoding.name().to_owned());
+        }
+        Some(tagged) if tagged == encoding => {}
+        _ => violations.add(
+            format!("{field}.tags"),
+            format!("must say {:?} in the tag {ENCODING_TAG:?}, or leave it out", encoding.name()),
+        ),
+    }
+}
+
+/// The content type that Azure IoT Operations gives a file; empty if it is none that is known.
+fn content_type_of(data: &[u8]) -> &'static str {
+    let is_whole = |parsed: Option<&[u8]>| parsed.is_some_and(<[u8]>::is_empty);
+    if data.trim_ascii_start().starts_with(b"-----BEGIN ") {
+        "application/x-pem-file"
+    } else if is_whole(X509Certificate::from_der(data).ok().map(|(rest, _)| rest)) {
+        "application/pkix-cert"
+    } else if is_whole(CertificateRevocationList::from_der(data).ok().map(|(rest, _)| rest)) {
+        "application/pkix-crl"
+    } else {
+        ""
+    }
 }
 
 /// Copies exactly the bytes of the value and wipes the original, so that no freed allocation contains the

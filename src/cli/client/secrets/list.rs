@@ -149,7 +149,7 @@ fn references(secret: &SyncedSecret) -> String {
     let row = |reference: &proto::SecretReference| {
         let pinned = if reference.version.is_empty() { "latest" } else { reference.version.as_str() };
         let encoding = match reference.encoding() {
-            Encoding::Unspecified => "",
+            Encoding::Unspecified | Encoding::Utf8 => "",
             Encoding::Base64 => "base64",
             Encoding::Hex => "hex",
         };

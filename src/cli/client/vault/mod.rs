@@ -17,7 +17,7 @@ use super::{
     output::Output,
     request_id,
     table::{ago, cell, conditions, description, id, table, when, yes},
-    value::{VALUES_HELP, ValueInput},
+    value::{VALUES_HELP, ValueInput, read_data},
 };
 use crate::{
     cli::CommandError,
@@ -105,6 +105,9 @@ struct New {
     /// File with the value; - for standard input. If unset, the command prompts for it
     #[arg(long, value_name = "FILE")]
     value_file: Option<PathBuf>,
+    /// File to store as it is, such as a certificate: the vault keeps it in hex, and the tag file-encoding says so
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["value_file", "keep_newline"])]
+    data_file: Option<PathBuf>,
     #[command(flatten)]
     reading: ValueInput,
     /// Content type of the value, for example text/plain
@@ -205,6 +208,9 @@ impl New {
         name: &VaultName,
         about: proto::NewVaultSecret,
     ) -> Result<proto::NewVaultSecret, CommandError> {
+        if let Some(file) = &self.data_file {
+            return Ok(proto::NewVaultSecret { data: read_data(name.id(), file)?, ..about });
+        }
         let value = self.reading.read(name.id(), self.value_file.as_deref())?.into_new().value;
         Ok(proto::NewVaultSecret { value, ..about })
     }

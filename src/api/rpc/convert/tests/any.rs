@@ -25,6 +25,8 @@ fn any_reference() -> impl Strategy<Value = SecretReference> {
                 content_type,
                 not_before_time: from.map(stamp),
                 expire_time: to.map(stamp),
+                data: key.clone().into_bytes(),
+                encoding,
             });
             SecretReference { key, vault_secret: name, version, encoding, create, ..Default::default() }
         },
