@@ -210,7 +210,8 @@ async fn a_new_version_keeps_tags_and_content_type_and_on_request_the_dates() {
     let mut world = World::start().await;
     let before = created(&mut world, "pump").await;
     next_second().await;
-    let kept = world.client.add_vault_secret_version(add_version("pump", "two")).await.unwrap().into_inner();
+    let kept =
+        world.client.add_vault_secret_version(add_version("pump", "74776f")).await.unwrap().into_inner();
     assert_eq!(kept.content_type, PEM);
     assert_ne!(kept.tags["secret-service"], before.tags["secret-service"], "each call has its own");
     assert_eq!(plain(kept.tags), tags(&[("file-encoding", "hex"), ("line", "4")]));
@@ -218,7 +219,7 @@ async fn a_new_version_keeps_tags_and_content_type_and_on_request_the_dates() {
 
     world.somebody.expires("pump", "2035-01-01T00:00:00Z".parse().unwrap()).await;
     next_second().await;
-    let dated = AddVaultSecretVersionRequest { keep_dates: true, ..add_version("pump", "three") };
+    let dated = AddVaultSecretVersionRequest { keep_dates: true, ..add_version("pump", "7468726565") };
     let dated = world.client.add_vault_secret_version(dated).await.unwrap().into_inner();
     assert_eq!(dated.expire_time.unwrap().seconds, 2_051_222_400);
 
