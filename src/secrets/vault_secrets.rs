@@ -348,7 +348,9 @@ fn keep(new: &mut NewVaultSecret, before: Option<VaultSecret>, keep_dates: bool)
     before.tags.remove(ownership::TAG);
     // What names the encoding of a new value says nothing of the other tags.
     let own = new.encoding.map(|encoding| encoding.name().to_owned());
-    let is_own = |tags: &BTreeMap<String, String>| tags.len() == 1 && tags.get(ENCODING_TAG) == own.as_ref();
+    let is_own = |tags: &BTreeMap<String, String>| {
+        own.is_some() && tags.len() == 1 && tags.get(ENCODING_TAG) == own.as_ref()
+    };
     if new.tags.is_empty() || is_own(&new.tags) {
         before.tags.extend(std::mem::take(&mut new.tags));
         if before.tags.len() > limits::TAGS {
