@@ -145,12 +145,15 @@ class VaultSecret(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     MANAGED_FIELD_NUMBER: _builtins.int
     SYNCED_SECRETS_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """"vaultSecrets/{vault secret name}"."""
     enabled: _builtins.bool
     content_type: _builtins.str
     managed: _builtins.bool
     """Whether the vault manages it as part of a certificate."""
+    encoding: Global___SecretReference.Encoding.ValueType
+    """Of the value, by the tag "file-encoding"; unspecified without one."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -178,10 +181,11 @@ class VaultSecret(_message.Message):
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         managed: _builtins.bool = ...,
         synced_secrets: _abc.Iterable[_builtins.str] | None = ...,
+        encoding: Global___SecretReference.Encoding.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "not_before_time", b"not_before_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "create_time", b"create_time", "enabled", b"enabled", "expire_time", b"expire_time", "managed", b"managed", "name", b"name", "not_before_time", b"not_before_time", "synced_secrets", b"synced_secrets", "tags", b"tags", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "create_time", b"create_time", "enabled", b"enabled", "encoding", b"encoding", "expire_time", b"expire_time", "managed", b"managed", "name", b"name", "not_before_time", b"not_before_time", "synced_secrets", b"synced_secrets", "tags", b"tags", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,9 +284,17 @@ class NewVaultSecret(_message.Message):
     NOT_BEFORE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
     value: _builtins.str
-    """Required, at most 25,600 bytes."""
+    """This or `data` is required; at most 25,600 bytes."""
     content_type: _builtins.str
+    data: _builtins.bytes
+    """Bytes to store, such as a certificate. The vault keeps them in `encoding`, hex if it is unspecified."""
+    encoding: Global___SecretReference.Encoding.ValueType
+    """Of the value in the vault: sets the tag "file-encoding". With `data`, an empty content type is application/x-pem-file,
+    application/pkix-cert or application/pkix-crl where the bytes are one.
+    """
     @_builtins.property
     def not_before_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -297,10 +309,12 @@ class NewVaultSecret(_message.Message):
         not_before_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        data: _builtins.bytes = ...,
+        encoding: Global___SecretReference.Encoding.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "not_before_time", b"not_before_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "expire_time", b"expire_time", "not_before_time", b"not_before_time", "tags", b"tags", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "data", b"data", "encoding", b"encoding", "expire_time", b"expire_time", "not_before_time", b"not_before_time", "tags", b"tags", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -690,7 +704,7 @@ class SyncedSecret(_message.Message):
 
     @_builtins.property
     def conditions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
-        """Synced, InUse, Expiring."""
+        """Synced, InUse, Expiring, Encoded."""
 
     @_builtins.property
     def usages(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecretUsage]:
@@ -745,17 +759,25 @@ class SecretReference(_message.Message):
     class _EncodingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SecretReference._Encoding.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         ENCODING_UNSPECIFIED: SecretReference._Encoding.ValueType  # 0
-        """The bytes of the value, unchanged."""
+        """For a reference: as the tag "file-encoding" of the vault secret says when the reference is made. The bytes of the value,
+        unchanged, where it has none.
+        """
         ENCODING_BASE64: SecretReference._Encoding.ValueType  # 1
         """The value is base64; the edge gets the decoded bytes."""
         ENCODING_HEX: SecretReference._Encoding.ValueType  # 2
+        ENCODING_UTF8: SecretReference._Encoding.ValueType  # 3
+        """The bytes of the value, unchanged, whatever the tag says. Shown as unspecified."""
 
     class Encoding(_Encoding, metaclass=_EncodingEnumTypeWrapper): ...
     ENCODING_UNSPECIFIED: SecretReference.Encoding.ValueType  # 0
-    """The bytes of the value, unchanged."""
+    """For a reference: as the tag "file-encoding" of the vault secret says when the reference is made. The bytes of the value,
+    unchanged, where it has none.
+    """
     ENCODING_BASE64: SecretReference.Encoding.ValueType  # 1
     """The value is base64; the edge gets the decoded bytes."""
     ENCODING_HEX: SecretReference.Encoding.ValueType  # 2
+    ENCODING_UTF8: SecretReference.Encoding.ValueType  # 3
+    """The bytes of the value, unchanged, whatever the tag says. Shown as unspecified."""
 
     KEY_FIELD_NUMBER: _builtins.int
     VAULT_SECRET_FIELD_NUMBER: _builtins.int

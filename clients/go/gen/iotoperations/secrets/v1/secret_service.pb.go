@@ -237,9 +237,12 @@ func (SyncedSecret_Origin) EnumDescriptor() ([]byte, []int) {
 type SecretReference_Encoding int32
 
 const (
-	SecretReference_ENCODING_UNSPECIFIED SecretReference_Encoding = 0 // The bytes of the value, unchanged.
+	// For a reference: as the tag "file-encoding" of the vault secret says when the reference is made. The bytes of the value,
+	// unchanged, where it has none.
+	SecretReference_ENCODING_UNSPECIFIED SecretReference_Encoding = 0
 	SecretReference_ENCODING_BASE64      SecretReference_Encoding = 1 // The value is base64; the edge gets the decoded bytes.
 	SecretReference_ENCODING_HEX         SecretReference_Encoding = 2
+	SecretReference_ENCODING_UTF8        SecretReference_Encoding = 3 // The bytes of the value, unchanged, whatever the tag says. Shown as unspecified.
 )
 
 // Enum value maps for SecretReference_Encoding.
@@ -248,11 +251,13 @@ var (
 		0: "ENCODING_UNSPECIFIED",
 		1: "ENCODING_BASE64",
 		2: "ENCODING_HEX",
+		3: "ENCODING_UTF8",
 	}
 	SecretReference_Encoding_value = map[string]int32{
 		"ENCODING_UNSPECIFIED": 0,
 		"ENCODING_BASE64":      1,
 		"ENCODING_HEX":         2,
+		"ENCODING_UTF8":        3,
 	}
 )
 
@@ -475,17 +480,18 @@ func (x *Vault) GetCheckTime() *timestamppb.Timestamp {
 }
 
 type VaultSecret struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "vaultSecrets/{vault secret name}".
-	Enabled       bool                   `protobuf:"varint,2,opt,name=enabled,proto3" json:"enabled,omitempty"`
-	ContentType   string                 `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
-	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	NotBeforeTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=not_before_time,json=notBeforeTime,proto3" json:"not_before_time,omitempty"`
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
-	Tags          map[string]string      `protobuf:"bytes,8,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Managed       bool                   `protobuf:"varint,9,opt,name=managed,proto3" json:"managed,omitempty"`                                  // Whether the vault manages it as part of a certificate.
-	SyncedSecrets []string               `protobuf:"bytes,10,rep,name=synced_secrets,json=syncedSecrets,proto3" json:"synced_secrets,omitempty"` // Names of the synced secrets that refer to it.
+	state         protoimpl.MessageState   `protogen:"open.v1"`
+	Name          string                   `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "vaultSecrets/{vault secret name}".
+	Enabled       bool                     `protobuf:"varint,2,opt,name=enabled,proto3" json:"enabled,omitempty"`
+	ContentType   string                   `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	CreateTime    *timestamppb.Timestamp   `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	UpdateTime    *timestamppb.Timestamp   `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	NotBeforeTime *timestamppb.Timestamp   `protobuf:"bytes,6,opt,name=not_before_time,json=notBeforeTime,proto3" json:"not_before_time,omitempty"`
+	ExpireTime    *timestamppb.Timestamp   `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	Tags          map[string]string        `protobuf:"bytes,8,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Managed       bool                     `protobuf:"varint,9,opt,name=managed,proto3" json:"managed,omitempty"`                                                           // Whether the vault manages it as part of a certificate.
+	SyncedSecrets []string                 `protobuf:"bytes,10,rep,name=synced_secrets,json=syncedSecrets,proto3" json:"synced_secrets,omitempty"`                          // Names of the synced secrets that refer to it.
+	Encoding      SecretReference_Encoding `protobuf:"varint,11,opt,name=encoding,proto3,enum=iotoperations.secrets.v1.SecretReference_Encoding" json:"encoding,omitempty"` // Of the value, by the tag "file-encoding"; unspecified without one.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -590,6 +596,13 @@ func (x *VaultSecret) GetSyncedSecrets() []string {
 	return nil
 }
 
+func (x *VaultSecret) GetEncoding() SecretReference_Encoding {
+	if x != nil {
+		return x.Encoding
+	}
+	return SecretReference_ENCODING_UNSPECIFIED
+}
+
 type VaultSecretVersion struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "vaultSecrets/{vault secret name}/versions/{version}".
@@ -685,11 +698,15 @@ func (x *VaultSecretVersion) GetTags() map[string]string {
 // A secret that "Create new" stores in the vault. Input only: this service neither stores nor returns it.
 type NewVaultSecret struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Value         string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"` // Required, at most 25,600 bytes.
+	Value         string                 `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"` // This or `data` is required; at most 25,600 bytes.
 	ContentType   string                 `protobuf:"bytes,2,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
 	NotBeforeTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=not_before_time,json=notBeforeTime,proto3" json:"not_before_time,omitempty"`
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	Tags          map[string]string      `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Data          []byte                 `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"` // Bytes to store, such as a certificate. The vault keeps them in `encoding`, hex if it is unspecified.
+	// Of the value in the vault: sets the tag "file-encoding". With `data`, an empty content type is application/x-pem-file,
+	// application/pkix-cert or application/pkix-crl where the bytes are one.
+	Encoding      SecretReference_Encoding `protobuf:"varint,7,opt,name=encoding,proto3,enum=iotoperations.secrets.v1.SecretReference_Encoding" json:"encoding,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -757,6 +774,20 @@ func (x *NewVaultSecret) GetTags() map[string]string {
 		return x.Tags
 	}
 	return nil
+}
+
+func (x *NewVaultSecret) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *NewVaultSecret) GetEncoding() SecretReference_Encoding {
+	if x != nil {
+		return x.Encoding
+	}
+	return SecretReference_ENCODING_UNSPECIFIED
 }
 
 type GetVaultRequest struct {
@@ -1362,7 +1393,7 @@ type SyncedSecret struct {
 	References       []*SecretReference     `protobuf:"bytes,6,rep,name=references,proto3" json:"references,omitempty"`
 	Labels           map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // Without a prefix, or with one that the configuration allows.
 	State            SyncedSecret_State     `protobuf:"varint,8,opt,name=state,proto3,enum=iotoperations.secrets.v1.SyncedSecret_State" json:"state,omitempty"`                           // Output only, as all fields below.
-	Conditions       []*Condition           `protobuf:"bytes,9,rep,name=conditions,proto3" json:"conditions,omitempty"`                                                                   // Synced, InUse, Expiring.
+	Conditions       []*Condition           `protobuf:"bytes,9,rep,name=conditions,proto3" json:"conditions,omitempty"`                                                                   // Synced, InUse, Expiring, Encoded.
 	Origin           SyncedSecret_Origin    `protobuf:"varint,10,opt,name=origin,proto3,enum=iotoperations.secrets.v1.SyncedSecret_Origin" json:"origin,omitempty"`
 	Usages           []*SecretUsage         `protobuf:"bytes,11,rep,name=usages,proto3" json:"usages,omitempty"` // With VIEW_FULL only.
 	CreateTime       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -3542,7 +3573,7 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"conditions\x18\x05 \x03(\v2#.iotoperations.secrets.v1.ConditionR\n" +
 	"conditions\x129\n" +
 	"\n" +
-	"check_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\"\x98\x04\n" +
+	"check_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckTime\"\xe8\x04\n" +
 	"\vVaultSecret\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aenabled\x18\x02 \x01(\bR\aenabled\x12!\n" +
@@ -3557,7 +3588,8 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x04tags\x18\b \x03(\v2/.iotoperations.secrets.v1.VaultSecret.TagsEntryR\x04tags\x12\x18\n" +
 	"\amanaged\x18\t \x01(\bR\amanaged\x12%\n" +
 	"\x0esynced_secrets\x18\n" +
-	" \x03(\tR\rsyncedSecrets\x1a7\n" +
+	" \x03(\tR\rsyncedSecrets\x12N\n" +
+	"\bencoding\x18\v \x01(\x0e22.iotoperations.secrets.v1.SecretReference.EncodingR\bencoding\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x03\n" +
@@ -3573,14 +3605,16 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x04tags\x18\a \x03(\v26.iotoperations.secrets.v1.VaultSecretVersion.TagsEntryR\x04tags\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xcb\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xaf\x03\n" +
 	"\x0eNewVaultSecret\x12\x14\n" +
 	"\x05value\x18\x01 \x01(\tR\x05value\x12!\n" +
 	"\fcontent_type\x18\x02 \x01(\tR\vcontentType\x12B\n" +
 	"\x0fnot_before_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\rnotBeforeTime\x12;\n" +
 	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12F\n" +
-	"\x04tags\x18\x05 \x03(\v22.iotoperations.secrets.v1.NewVaultSecret.TagsEntryR\x04tags\x1a7\n" +
+	"\x04tags\x18\x05 \x03(\v22.iotoperations.secrets.v1.NewVaultSecret.TagsEntryR\x04tags\x12\x12\n" +
+	"\x04data\x18\x06 \x01(\fR\x04data\x12N\n" +
+	"\bencoding\x18\a \x01(\x0e22.iotoperations.secrets.v1.SecretReference.EncodingR\bencoding\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"%\n" +
@@ -3671,7 +3705,7 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x06Origin\x12\x16\n" +
 	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eORIGIN_MANAGED\x10\x01\x12\x14\n" +
-	"\x10ORIGIN_UNMANAGED\x10\x02\"\xe2\x03\n" +
+	"\x10ORIGIN_UNMANAGED\x10\x02\"\xf5\x03\n" +
 	"\x0fSecretReference\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12!\n" +
 	"\fvault_secret\x18\x02 \x01(\tR\vvaultSecret\x12\x18\n" +
@@ -3681,11 +3715,12 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x0esynced_version\x18\x06 \x01(\tR\rsyncedVersion\x12;\n" +
 	"\vexpire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12=\n" +
-	"\aproblem\x18\b \x01(\v2#.iotoperations.secrets.v1.ConditionR\aproblem\"K\n" +
+	"\aproblem\x18\b \x01(\v2#.iotoperations.secrets.v1.ConditionR\aproblem\"^\n" +
 	"\bEncoding\x12\x18\n" +
 	"\x14ENCODING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fENCODING_BASE64\x10\x01\x12\x10\n" +
-	"\fENCODING_HEX\x10\x02\"\xbc\x02\n" +
+	"\fENCODING_HEX\x10\x02\x12\x11\n" +
+	"\rENCODING_UTF8\x10\x03\"\xbc\x02\n" +
 	"\tCondition\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12B\n" +
 	"\x06status\x18\x02 \x01(\x0e2*.iotoperations.secrets.v1.Condition.StatusR\x06status\x12\x16\n" +
@@ -3976,110 +4011,112 @@ var file_iotoperations_secrets_v1_secret_service_proto_depIdxs = []int32{
 	56, // 5: iotoperations.secrets.v1.VaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
 	56, // 6: iotoperations.secrets.v1.VaultSecret.expire_time:type_name -> google.protobuf.Timestamp
 	50, // 7: iotoperations.secrets.v1.VaultSecret.tags:type_name -> iotoperations.secrets.v1.VaultSecret.TagsEntry
-	56, // 8: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	56, // 9: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
-	56, // 10: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
-	51, // 11: iotoperations.secrets.v1.VaultSecretVersion.tags:type_name -> iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
-	56, // 12: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
-	56, // 13: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
-	52, // 14: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
-	8,  // 15: iotoperations.secrets.v1.ListVaultSecretsResponse.vault_secrets:type_name -> iotoperations.secrets.v1.VaultSecret
-	9,  // 16: iotoperations.secrets.v1.ListVaultSecretVersionsResponse.versions:type_name -> iotoperations.secrets.v1.VaultSecretVersion
-	10, // 17: iotoperations.secrets.v1.CreateVaultSecretRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	10, // 18: iotoperations.secrets.v1.AddVaultSecretVersionRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	8,  // 19: iotoperations.secrets.v1.UpdateVaultSecretRequest.vault_secret:type_name -> iotoperations.secrets.v1.VaultSecret
-	57, // 20: iotoperations.secrets.v1.UpdateVaultSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	22, // 21: iotoperations.secrets.v1.SyncedSecret.references:type_name -> iotoperations.secrets.v1.SecretReference
-	53, // 22: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
-	2,  // 23: iotoperations.secrets.v1.SyncedSecret.state:type_name -> iotoperations.secrets.v1.SyncedSecret.State
-	23, // 24: iotoperations.secrets.v1.SyncedSecret.conditions:type_name -> iotoperations.secrets.v1.Condition
-	3,  // 25: iotoperations.secrets.v1.SyncedSecret.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
-	24, // 26: iotoperations.secrets.v1.SyncedSecret.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	56, // 27: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
-	56, // 28: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
-	56, // 29: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
-	4,  // 30: iotoperations.secrets.v1.SecretReference.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
-	10, // 31: iotoperations.secrets.v1.SecretReference.create:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	56, // 32: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
-	23, // 33: iotoperations.secrets.v1.SecretReference.problem:type_name -> iotoperations.secrets.v1.Condition
-	5,  // 34: iotoperations.secrets.v1.Condition.status:type_name -> iotoperations.secrets.v1.Condition.Status
-	56, // 35: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
-	2,  // 36: iotoperations.secrets.v1.SyncedSecretFilter.states:type_name -> iotoperations.secrets.v1.SyncedSecret.State
-	3,  // 37: iotoperations.secrets.v1.SyncedSecretFilter.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
-	55, // 38: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
-	54, // 39: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
-	21, // 40: iotoperations.secrets.v1.CreateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	58, // 41: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	1,  // 42: iotoperations.secrets.v1.GetSyncedSecretRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
-	25, // 43: iotoperations.secrets.v1.ListSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
-	1,  // 44: iotoperations.secrets.v1.ListSyncedSecretsRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
-	21, // 45: iotoperations.secrets.v1.ListSyncedSecretsResponse.synced_secrets:type_name -> iotoperations.secrets.v1.SyncedSecret
-	25, // 46: iotoperations.secrets.v1.WatchSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
-	6,  // 47: iotoperations.secrets.v1.WatchSyncedSecretsResponse.type:type_name -> iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
-	21, // 48: iotoperations.secrets.v1.WatchSyncedSecretsResponse.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	21, // 49: iotoperations.secrets.v1.UpdateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	57, // 50: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	58, // 51: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	58, // 52: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	58, // 53: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	22, // 54: iotoperations.secrets.v1.AdoptSyncedSecretRequest.references:type_name -> iotoperations.secrets.v1.SecretReference
-	24, // 55: iotoperations.secrets.v1.ListSecretUsagesResponse.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	56, // 56: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
-	56, // 57: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
-	38, // 58: iotoperations.secrets.v1.ListAuditEventsResponse.audit_events:type_name -> iotoperations.secrets.v1.AuditEvent
-	43, // 59: iotoperations.secrets.v1.CheckResourceResponse.resources:type_name -> iotoperations.secrets.v1.CheckedResource
-	44, // 60: iotoperations.secrets.v1.CheckedResource.usages:type_name -> iotoperations.secrets.v1.CheckedUsage
-	23, // 61: iotoperations.secrets.v1.CheckedResource.problems:type_name -> iotoperations.secrets.v1.Condition
-	24, // 62: iotoperations.secrets.v1.CheckedUsage.usage:type_name -> iotoperations.secrets.v1.SecretUsage
-	23, // 63: iotoperations.secrets.v1.CheckedUsage.problem:type_name -> iotoperations.secrets.v1.Condition
-	46, // 64: iotoperations.secrets.v1.SecretPurpose.keys:type_name -> iotoperations.secrets.v1.PurposeKey
-	47, // 65: iotoperations.secrets.v1.SecretPurpose.fields:type_name -> iotoperations.secrets.v1.PurposeField
-	45, // 66: iotoperations.secrets.v1.ListSecretPurposesResponse.purposes:type_name -> iotoperations.secrets.v1.SecretPurpose
-	11, // 67: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
-	12, // 68: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
-	14, // 69: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
-	15, // 70: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
-	17, // 71: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
-	18, // 72: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
-	19, // 73: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:input_type -> iotoperations.secrets.v1.UpdateVaultSecretRequest
-	20, // 74: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:input_type -> iotoperations.secrets.v1.RecoverVaultSecretRequest
-	26, // 75: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
-	27, // 76: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
-	28, // 77: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
-	30, // 78: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
-	32, // 79: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
-	33, // 80: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
-	34, // 81: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
-	35, // 82: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
-	36, // 83: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
-	41, // 84: iotoperations.secrets.v1.SecretService.CheckResource:input_type -> iotoperations.secrets.v1.CheckResourceRequest
-	48, // 85: iotoperations.secrets.v1.SecretService.ListSecretPurposes:input_type -> iotoperations.secrets.v1.ListSecretPurposesRequest
-	39, // 86: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
-	7,  // 87: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
-	13, // 88: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
-	8,  // 89: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	16, // 90: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
-	8,  // 91: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	9,  // 92: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
-	9,  // 93: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecretVersion
-	8,  // 94: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	21, // 95: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	21, // 96: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	29, // 97: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
-	31, // 98: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
-	21, // 99: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	21, // 100: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	21, // 101: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	21, // 102: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	37, // 103: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
-	42, // 104: iotoperations.secrets.v1.SecretService.CheckResource:output_type -> iotoperations.secrets.v1.CheckResourceResponse
-	49, // 105: iotoperations.secrets.v1.SecretService.ListSecretPurposes:output_type -> iotoperations.secrets.v1.ListSecretPurposesResponse
-	40, // 106: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
-	87, // [87:107] is the sub-list for method output_type
-	67, // [67:87] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	67, // [67:67] is the sub-list for extension extendee
-	0,  // [0:67] is the sub-list for field type_name
+	4,  // 8: iotoperations.secrets.v1.VaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	56, // 9: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	56, // 10: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
+	56, // 11: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
+	51, // 12: iotoperations.secrets.v1.VaultSecretVersion.tags:type_name -> iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
+	56, // 13: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
+	56, // 14: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
+	52, // 15: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
+	4,  // 16: iotoperations.secrets.v1.NewVaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	8,  // 17: iotoperations.secrets.v1.ListVaultSecretsResponse.vault_secrets:type_name -> iotoperations.secrets.v1.VaultSecret
+	9,  // 18: iotoperations.secrets.v1.ListVaultSecretVersionsResponse.versions:type_name -> iotoperations.secrets.v1.VaultSecretVersion
+	10, // 19: iotoperations.secrets.v1.CreateVaultSecretRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	10, // 20: iotoperations.secrets.v1.AddVaultSecretVersionRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	8,  // 21: iotoperations.secrets.v1.UpdateVaultSecretRequest.vault_secret:type_name -> iotoperations.secrets.v1.VaultSecret
+	57, // 22: iotoperations.secrets.v1.UpdateVaultSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	22, // 23: iotoperations.secrets.v1.SyncedSecret.references:type_name -> iotoperations.secrets.v1.SecretReference
+	53, // 24: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
+	2,  // 25: iotoperations.secrets.v1.SyncedSecret.state:type_name -> iotoperations.secrets.v1.SyncedSecret.State
+	23, // 26: iotoperations.secrets.v1.SyncedSecret.conditions:type_name -> iotoperations.secrets.v1.Condition
+	3,  // 27: iotoperations.secrets.v1.SyncedSecret.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
+	24, // 28: iotoperations.secrets.v1.SyncedSecret.usages:type_name -> iotoperations.secrets.v1.SecretUsage
+	56, // 29: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
+	56, // 30: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
+	56, // 31: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
+	4,  // 32: iotoperations.secrets.v1.SecretReference.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	10, // 33: iotoperations.secrets.v1.SecretReference.create:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	56, // 34: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
+	23, // 35: iotoperations.secrets.v1.SecretReference.problem:type_name -> iotoperations.secrets.v1.Condition
+	5,  // 36: iotoperations.secrets.v1.Condition.status:type_name -> iotoperations.secrets.v1.Condition.Status
+	56, // 37: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
+	2,  // 38: iotoperations.secrets.v1.SyncedSecretFilter.states:type_name -> iotoperations.secrets.v1.SyncedSecret.State
+	3,  // 39: iotoperations.secrets.v1.SyncedSecretFilter.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
+	55, // 40: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
+	54, // 41: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
+	21, // 42: iotoperations.secrets.v1.CreateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	58, // 43: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	1,  // 44: iotoperations.secrets.v1.GetSyncedSecretRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
+	25, // 45: iotoperations.secrets.v1.ListSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
+	1,  // 46: iotoperations.secrets.v1.ListSyncedSecretsRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
+	21, // 47: iotoperations.secrets.v1.ListSyncedSecretsResponse.synced_secrets:type_name -> iotoperations.secrets.v1.SyncedSecret
+	25, // 48: iotoperations.secrets.v1.WatchSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
+	6,  // 49: iotoperations.secrets.v1.WatchSyncedSecretsResponse.type:type_name -> iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
+	21, // 50: iotoperations.secrets.v1.WatchSyncedSecretsResponse.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	21, // 51: iotoperations.secrets.v1.UpdateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	57, // 52: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	58, // 53: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	58, // 54: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	58, // 55: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	22, // 56: iotoperations.secrets.v1.AdoptSyncedSecretRequest.references:type_name -> iotoperations.secrets.v1.SecretReference
+	24, // 57: iotoperations.secrets.v1.ListSecretUsagesResponse.usages:type_name -> iotoperations.secrets.v1.SecretUsage
+	56, // 58: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
+	56, // 59: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
+	38, // 60: iotoperations.secrets.v1.ListAuditEventsResponse.audit_events:type_name -> iotoperations.secrets.v1.AuditEvent
+	43, // 61: iotoperations.secrets.v1.CheckResourceResponse.resources:type_name -> iotoperations.secrets.v1.CheckedResource
+	44, // 62: iotoperations.secrets.v1.CheckedResource.usages:type_name -> iotoperations.secrets.v1.CheckedUsage
+	23, // 63: iotoperations.secrets.v1.CheckedResource.problems:type_name -> iotoperations.secrets.v1.Condition
+	24, // 64: iotoperations.secrets.v1.CheckedUsage.usage:type_name -> iotoperations.secrets.v1.SecretUsage
+	23, // 65: iotoperations.secrets.v1.CheckedUsage.problem:type_name -> iotoperations.secrets.v1.Condition
+	46, // 66: iotoperations.secrets.v1.SecretPurpose.keys:type_name -> iotoperations.secrets.v1.PurposeKey
+	47, // 67: iotoperations.secrets.v1.SecretPurpose.fields:type_name -> iotoperations.secrets.v1.PurposeField
+	45, // 68: iotoperations.secrets.v1.ListSecretPurposesResponse.purposes:type_name -> iotoperations.secrets.v1.SecretPurpose
+	11, // 69: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
+	12, // 70: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
+	14, // 71: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
+	15, // 72: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
+	17, // 73: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
+	18, // 74: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
+	19, // 75: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:input_type -> iotoperations.secrets.v1.UpdateVaultSecretRequest
+	20, // 76: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:input_type -> iotoperations.secrets.v1.RecoverVaultSecretRequest
+	26, // 77: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
+	27, // 78: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
+	28, // 79: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
+	30, // 80: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
+	32, // 81: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
+	33, // 82: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
+	34, // 83: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
+	35, // 84: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
+	36, // 85: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
+	41, // 86: iotoperations.secrets.v1.SecretService.CheckResource:input_type -> iotoperations.secrets.v1.CheckResourceRequest
+	48, // 87: iotoperations.secrets.v1.SecretService.ListSecretPurposes:input_type -> iotoperations.secrets.v1.ListSecretPurposesRequest
+	39, // 88: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
+	7,  // 89: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
+	13, // 90: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
+	8,  // 91: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	16, // 92: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
+	8,  // 93: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	9,  // 94: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
+	9,  // 95: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecretVersion
+	8,  // 96: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	21, // 97: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	21, // 98: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	29, // 99: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
+	31, // 100: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
+	21, // 101: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	21, // 102: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	21, // 103: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	21, // 104: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	37, // 105: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
+	42, // 106: iotoperations.secrets.v1.SecretService.CheckResource:output_type -> iotoperations.secrets.v1.CheckResourceResponse
+	49, // 107: iotoperations.secrets.v1.SecretService.ListSecretPurposes:output_type -> iotoperations.secrets.v1.ListSecretPurposesResponse
+	40, // 108: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
+	89, // [89:109] is the sub-list for method output_type
+	69, // [69:89] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_iotoperations_secrets_v1_secret_service_proto_init() }
