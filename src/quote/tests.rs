@@ -89,8 +89,9 @@ const OURS: [&str; 9] = [
     "ActorError",
 ];
 /// Files that have others' errors in hand too, and how often each repeats an error of ours, or only looks into another one.
-const ALLOWED: [(&str, usize); 20] = [
+const ALLOWED: [(&str, usize); 21] = [
     ("api/error/catalogue.rs", 3),
+    ("api/rpc/convert/vault_secret.rs", 1),
     ("cli/check/checks.rs", 2),
     ("cli/mod.rs", 1),
     ("cli/rebuild.rs", 1),
@@ -104,7 +105,7 @@ const ALLOWED: [(&str, usize); 20] = [
     ("reconcile/rebuild.rs", 1),
     ("reconcile/restore.rs", 1),
     ("secrets/instance.rs", 1),
-    ("secrets/vault_secrets.rs", 2),
+    ("secrets/vault_secrets.rs", 3),
     ("store/backup/schedule.rs", 1),
     ("store/fault.rs", 1),
     ("vault/credential_error.rs", 2),
