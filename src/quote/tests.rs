@@ -105,7 +105,7 @@ const ALLOWED: [(&str, usize); 21] = [
     ("reconcile/rebuild.rs", 1),
     ("reconcile/restore.rs", 1),
     ("secrets/instance.rs", 1),
-    ("secrets/vault_secrets.rs", 3),
+    ("secrets/vault_secrets.rs", 2),
     ("store/backup/schedule.rs", 1),
     ("store/fault.rs", 1),
     ("vault/credential_error.rs", 2),

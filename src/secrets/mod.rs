@@ -1,5 +1,6 @@
 //! The use cases behind the RPCs: record the intent, write to the vault, wake the reconciler and wait for it.
 
+mod add_vault_secret_version;
 mod admission;
 mod adopt;
 mod audit;

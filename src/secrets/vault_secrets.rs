@@ -1,17 +1,13 @@
-//! Vault secrets: list, read, create, and add versions.
+//! Vault secrets: list, read and create; what the writes to the vault share.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::collections::HashSet;
 
 use super::{Call, Cause, Error, Secrets, new_vault_secret::may_have_been_stored};
 use crate::{
     model::{
-        AuditAction, ENCODING_TAG, Encoding, NewVaultSecret, Outcome, SyncedSecretId, VaultSecret,
-        VaultSecretName, VaultSecretVersion, limits, now,
+        AuditAction, NewVaultSecret, Outcome, SyncedSecretId, VaultSecret, VaultSecretName,
+        VaultSecretVersion,
     },
-    reconcile::ownership,
     store::NewAuditEvent,
     vault::{Priority, VaultError},
 };
@@ -192,66 +188,6 @@ impl Secrets {
         Ok(self.listed(version.secret))
     }
 
-    /// Adds a version to a vault secret, and re-syncs the synced secrets that follow the latest version.
-    pub async fn add_vault_secret_version(
-        &self,
-        call: Call,
-        name: VaultSecretName,
-        new: NewVaultSecret,
-        keep_dates: bool,
-    ) -> Result<VaultSecretVersion, Error> {
-        self.run_to_completion(call, async move |this, call| {
-            this.add_version(call, name, new, keep_dates).await
-        })
-        .await
-    }
-
-    async fn add_version(
-        &self,
-        call: Call,
-        name: VaultSecretName,
-        mut new: NewVaultSecret,
-        keep_dates: bool,
-    ) -> Result<VaultSecretVersion, Error> {
-        let again = self.recorded(&call).await?;
-        // A retry gets the recorded answer, whatever happened to the version since.
-        if let Some(Some(response)) = &again {
-            return answered(name, response);
-        }
-        let versions = self.versions(&name).await?;
-        if versions.is_empty() {
-            return Err(self.missing(&name).await);
-        }
-        let tag = self.tag(&call);
-        let before = versions.iter().max_by_key(|held| (held.secret.create_time, held.secret.update_time));
-        let before = before.map(|held| held.secret.clone());
-        let stored = versions.into_iter().find(|version| {
-            again.is_some() && version.secret.tags.get(ownership::TAG).is_some_and(|held| *held == tag)
-        });
-        let version = match stored {
-            Some(version) => version,
-            None => {
-                keep(&mut new, before, keep_dates)?;
-                self.begin_vault_write(
-                    &call,
-                    AuditAction::AddVaultSecretVersion,
-                    &resource(&name),
-                    again.is_none(),
-                    None,
-                )
-                .await?;
-                new.tags.insert(ownership::TAG.to_owned(), tag);
-                let stored = self.vault().set(&name, &new, Priority::Interactive).await;
-                let stored = stored.map_err(|error| Cause::Vault(Arc::new(error)));
-                self.end_vault_write(&call, AuditAction::AddVaultSecretVersion, &resource(&name), stored)
-                    .await
-                    .map_err(|cause| field("parent", cause))?
-            }
-        };
-        self.sync_users_of(&name);
-        Ok(version)
-    }
-
     /// The record of a call, if it is a retry, with its response once it is known to have succeeded.
     pub(super) async fn recorded(&self, call: &Call) -> Result<Option<Option<Vec<u8>>>, Error> {
         let Some(request) = &call.request else { return Ok(None) };
@@ -338,63 +274,6 @@ impl Secrets {
             _ => VaultError::NotFound { name: name.clone(), unseen_in: None }.into(),
         }
     }
-}
-
-/// Gives a new version what it keeps of the one before: tags and content type where it has none, and on
-/// request the times.
-fn keep(new: &mut NewVaultSecret, before: Option<VaultSecret>, keep_dates: bool) -> Result<(), Error> {
-    let Some(mut before) = before else { return Ok(()) };
-    // This tag says which call stored a version.
-    before.tags.remove(ownership::TAG);
-    // What names the encoding of a new value says nothing of the other tags.
-    let own = new.encoding.map(|encoding| encoding.name().to_owned());
-    let is_own = |tags: &BTreeMap<String, String>| {
-        own.is_some() && tags.len() == 1 && tags.get(ENCODING_TAG) == own.as_ref()
-    };
-    if new.tags.is_empty() || is_own(&new.tags) {
-        before.tags.extend(std::mem::take(&mut new.tags));
-        if before.tags.len() > limits::TAGS {
-            return Err(Error::invalid(
-                "secret.tags",
-                format!(
-                    "is required: the latest version has {} tags, and the service needs room for its own; name at most {}",
-                    before.tags.len(),
-                    limits::TAGS
-                ),
-            ));
-        }
-        new.tags = before.tags;
-    }
-    if let Some(encoding) = Encoding::of_tags(&new.tags)
-        && let Err(error) = encoding.decode(&new.value)
-    {
-        let rule = format!(
-            "must be as the tag {ENCODING_TAG:?} of the secret says, and {error}; name the tags to change it"
-        );
-        return Err(Error::invalid("secret.value", rule));
-    }
-    if new.content_type.is_empty() {
-        new.content_type = before.content_type;
-    }
-    if keep_dates {
-        new.not_before_time = new.not_before_time.or(before.not_before_time);
-        if new.expire_time.is_none() && before.expire_time.is_some_and(|at| at <= now()) {
-            return Err(Error::invalid(
-                "keep_dates",
-                "must be false, or secret.expire_time must be set: the latest version has expired",
-            ));
-        }
-        new.expire_time = new.expire_time.or(before.expire_time);
-        if let (Some(not_before), Some(expire)) = (new.not_before_time, new.expire_time)
-            && not_before >= expire
-        {
-            return Err(Error::invalid(
-                "keep_dates",
-                format!("must leave not_before_time before expire_time: {not_before} and {expire}"),
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// The recorded answer of a call. An earlier release recorded the version alone.
@@ -499,6 +378,6 @@ pub(super) fn resource(name: &VaultSecretName) -> String {
     format!("vaultSecrets/{name}")
 }
 
-fn field(field: &str, cause: Cause) -> Error {
+pub(super) fn field(field: &str, cause: Cause) -> Error {
     Error::Refused(vec![super::Problem::new(field, cause)])
 }
