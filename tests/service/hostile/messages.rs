@@ -74,6 +74,7 @@ fn single(field: &FieldDescriptor, depth: usize) -> BoxedStrategy<Value> {
         Kind::String => text(&format!("{}.{}", field.parent_message().name(), field.name()))
             .prop_map(Value::String)
             .boxed(),
+        Kind::Bytes => vec(any::<u8>(), 0..40).prop_map(|bytes| Value::Bytes(bytes.into())).boxed(),
         Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Kind::Int32 => number().prop_map(|number| Value::I32(number as i32)).boxed(),
         Kind::Int64 => number().prop_map(Value::I64).boxed(),
