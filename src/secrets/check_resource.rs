@@ -5,7 +5,11 @@ mod problem;
 
 use std::{cell::OnceCell, collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
+use zeroize::Zeroizing;
 
 use self::problem::{keys_unknown, problem_of};
 use super::{Cause, Error, ListedUsage, Manifest, Secrets};
@@ -58,6 +62,18 @@ pub struct CheckedUsage {
 }
 
 impl Secrets {
+    /// Reads a manifest in its turn. The next one is read once the permit is dropped.
+    pub async fn read_manifest(
+        &self,
+        text: Zeroizing<String>,
+    ) -> Result<(Manifest, OwnedSemaphorePermit), Error> {
+        let turn = self.0.manifests.clone().acquire_owned().await.map_err(|_| Error::Internal)?;
+        // The turn goes along: the reading goes on where the caller doesn't.
+        let read = move || Manifest::read(&text).map(|manifest| (manifest, turn));
+        let read = tokio::task::spawn_blocking(read).await.map_err(|_| Error::Internal)?;
+        read.map_err(|rule| Error::invalid("manifest", rule))
+    }
+
     /// Checks the secrets that the resources of a manifest name.
     pub async fn check_resource(
         &self,

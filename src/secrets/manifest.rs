@@ -16,12 +16,19 @@ const RESOURCES: usize = 1_000;
 /// Bytes of the paths and texts of all fields together: a few anchors, or one long name, can stand for far
 /// more than the manifest has.
 const FIELD_BYTES: usize = 16 * 1024 * 1024;
+/// Values in all: each costs the memory of some hundred bytes, however short it is written.
+const VALUES: usize = 65_536;
+/// Brackets in a YAML document, whose parser takes time that grows with the square of those that are open.
+const BRACKETS: usize = 4_096;
 /// Longer texts can't name a secret and a key.
 const NAME_BYTES: usize = 512;
+/// Stands for a text that can't be a name, and may be a value.
+const NO_NAME: &str = "?";
 /// The key whose maps are merged into the map that holds it, in YAML.
 const MERGE: &str = "<<";
 
 const TOO_LARGE: &str = "stands for too many fields; split it, and write out what anchors repeat";
+const TOO_MANY_BRACKETS: &str = "has too many [ and { in one document; split it, or write it in lines";
 const DUPLICATE: &str = "has a field twice in one object";
 const MERGES_NO_MAP: &str = "merges (<<) what is not a map";
 
@@ -45,6 +52,7 @@ pub struct Resource {
 /// What is left of what a manifest may stand for, and why it was refused.
 struct Limits {
     left: Cell<usize>,
+    values: Cell<usize>,
     is_yaml: bool,
     refusal: Cell<Option<&'static str>>,
 }
@@ -70,6 +78,8 @@ impl Manifest {
         if text.len() > MANIFEST_BYTES {
             return Err(format!("must have at most {MANIFEST_BYTES} bytes; split it"));
         }
+        // Windows' editors and shells begin a file so.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let documents = Self(documents(text)?.into_iter().map(Resource::unread).collect());
         let mut resources = Self(Vec::new());
         for (place, mut document) in documents.into_resources().into_iter().enumerate() {
@@ -153,6 +163,9 @@ fn json(text: &str) -> Result<Vec<Value>, Unreadable> {
 }
 
 fn yaml(text: &str) -> Result<Vec<Value>, Unreadable> {
+    if let Some(line) = too_many_brackets(text) {
+        return Err(Unreadable { rule: TOO_MANY_BRACKETS.to_owned(), line, column: 1 });
+    }
     let limits = Limits::new(true);
     let mut documents = Vec::new();
     for document in serde_yaml_ng::Deserializer::from_str(text) {
@@ -168,6 +181,20 @@ fn yaml(text: &str) -> Result<Vec<Value>, Unreadable> {
         }
     }
     Ok(documents)
+}
+
+/// The line in which a document has more brackets than allowed. Closing ones don't count back: a quoted one closes
+/// nothing.
+fn too_many_brackets(text: &str) -> Option<usize> {
+    let mut brackets = 0;
+    let exceeds = |line: &str| {
+        if line.starts_with("---") {
+            brackets = 0;
+        }
+        brackets += line.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+        brackets > BRACKETS
+    };
+    text.lines().position(exceeds).map(|line| line + 1)
 }
 
 /// Overwrites every text. What the parsers themselves have copied, the allocator of the process overwrites.
@@ -250,18 +277,16 @@ fn is_word(text: &str) -> bool {
 
 impl Limits {
     fn new(is_yaml: bool) -> Self {
-        Self { left: Cell::new(FIELD_BYTES), is_yaml, refusal: Cell::new(None) }
+        Self { left: Cell::new(FIELD_BYTES), values: Cell::new(VALUES), is_yaml, refusal: Cell::new(None) }
     }
 
-    /// Takes the bytes of a field.
+    /// Takes a value, and the bytes of its path and text.
     fn take<E: serde::de::Error>(&self, bytes: usize) -> Result<(), E> {
-        match self.left.get().checked_sub(bytes + 1) {
-            Some(left) => {
-                self.left.set(left);
-                Ok(())
-            }
-            None => Err(self.refuse(TOO_LARGE)),
-        }
+        let left = (self.left.get().checked_sub(bytes + 1), self.values.get().checked_sub(1));
+        let (Some(left), Some(values)) = left else { return Err(self.refuse(TOO_LARGE)) };
+        self.left.set(left);
+        self.values.set(values);
+        Ok(())
     }
 
     fn refuse<E: serde::de::Error>(&self, rule: &'static str) -> E {
@@ -331,8 +356,10 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
         self.limits.take(self.path + text.len())?;
-        // What is longer is more likely a value, and is not kept.
-        Ok(if text.len() > NAME_BYTES { Value::from(0) } else { Value::String(text.to_owned()) })
+        // What can't be a name is more likely a value, and is not kept.
+        let is_odd = |c: char| c.is_whitespace() || c.is_control();
+        let is_name = text.len() <= NAME_BYTES && !text.contains(is_odd);
+        Ok(Value::String(if is_name { text } else { NO_NAME }.to_owned()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {

@@ -29,7 +29,7 @@ mod vault_secrets;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -99,6 +99,8 @@ struct Inner {
     denials: Denials,
     options: Options,
     vault_checks: SharedCheck<Arc<VaultStatus>>,
+    /// Manifests are read one at a time, since each may cost a core and memory for a moment.
+    manifests: Arc<Semaphore>,
 }
 
 /// Options of the use cases.
@@ -194,6 +196,7 @@ impl Secrets {
             denials,
             options,
             vault_checks,
+            manifests: Arc::new(Semaphore::new(1)),
         };
         Self(Arc::new(inner), vault)
     }

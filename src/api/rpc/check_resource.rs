@@ -14,7 +14,7 @@ use crate::{
     api::error::plain,
     model::{Permission, Resource::SyncedSecrets, SyncedSecret, SyncedSecretId, Verb::List},
     proto::{CheckResourceRequest, CheckResourceResponse},
-    secrets::{Error, KeysShown, Manifest},
+    secrets::{Error, KeysShown},
 };
 
 impl RpcRequest for CheckResourceRequest {
@@ -35,8 +35,7 @@ pub(super) async fn call(
     let request = service.authorizer.authorize_request(request).await?;
     let (deadline, caller) = (deadline(&request), auth::caller(request.extensions()));
     let text = Zeroizing::new(request.into_inner().manifest);
-    let manifest = Manifest::read(&text).map_err(|rule| plain(Error::invalid("manifest", rule)))?;
-    drop(text);
+    let (manifest, _turn) = service.secrets.read_manifest(text).await.map_err(plain)?;
     let visibility = KeyVisibility::of(&service.authorizer, &caller).await;
     let checked = service.secrets.check_resource(deadline, &manifest, &visibility).await.map_err(plain)?;
     let resources: Vec<_> = checked.iter().map(convert::checked_resource).collect();

@@ -88,7 +88,7 @@ fn a_manifest_that_stands_for_far_more_than_it_says_is_refused() {
     );
     assert!(long.len() < MANIFEST_BYTES && problem(&long).ends_with(TOO_LARGE), "{}", problem(&long));
     let deep = format!("apiVersion: v1\nkind: K\na: {}{}", "[".repeat(10_000), "]".repeat(10_000));
-    assert!(problem(&deep).ends_with("is not YAML"), "{}", problem(&deep));
+    assert!(problem(&deep).ends_with(TOO_MANY_BRACKETS), "{}", problem(&deep));
     assert_eq!(problem(&" ".repeat(MANIFEST_BYTES + 1)), "must have at most 262144 bytes; split it");
     let all = "apiVersion: v1\nkind: K\n---\n".repeat(RESOURCES + 1);
     assert_eq!(problem(&all), "must hold at most 1000 resources; split it");
@@ -97,7 +97,36 @@ fn a_manifest_that_stands_for_far_more_than_it_says_is_refused() {
 #[test]
 fn long_texts_are_not_kept() {
     let text = format!("apiVersion: v1\nkind: Secret\nspec: {{a: {}}}", "c".repeat(NAME_BYTES + 1));
-    assert_eq!(read(&text).unwrap()[0].1, serde_json::json!({ "a": 0 }));
+    assert_eq!(read(&text).unwrap()[0].1, serde_json::json!({ "a": NO_NAME }));
+}
+
+#[test]
+fn what_a_manifest_costs_is_bounded() {
+    // The parser takes ten seconds for the first one, and 200 MB for the last one.
+    let lines = |line: &str, count| format!("apiVersion: v1\nkind: K\n{}", line.repeat(count));
+    for costly in [
+        "{\"\":".repeat(65_000),
+        "[".repeat(200_000),
+        format!("a: {}", "{\"}\":".repeat(40_000)),
+        lines("a: [{}, {}, {}]\n", 8_000),
+        format!("a: &a [{}]\nb: [{}]", "{a: },".repeat(2_000), "*a,".repeat(330)),
+    ] {
+        let begun = std::time::Instant::now();
+        let problem = problem(&costly);
+        let is_refused = |rule: &&str| problem.ends_with(rule);
+        assert!([TOO_MANY_BRACKETS, TOO_LARGE, "is not JSON"].iter().any(is_refused), "{problem}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
+    // Each document has its own, and JSON has no such limit.
+    let documents = "---\napiVersion: v1\nkind: K\nspec: {a: [], b: [], c: [{}, {}, {}, {}]}\n".repeat(900);
+    assert!(documents.matches(['[', '{']).count() > BRACKETS && Manifest::read(&documents).is_ok());
+    let json = format!("{{\"apiVersion\": \"v1\", \"kind\": \"K\", \"a\": [{}1]}}", "[],".repeat(BRACKETS));
+    assert!(Manifest::read(&json).is_ok());
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_manifest() {
+    assert!(Manifest::read("\u{feff}apiVersion: v1\nkind: K").is_ok());
 }
 
 proptest! {
