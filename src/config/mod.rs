@@ -168,8 +168,8 @@ fields::configuration! {
         /// KIND.GROUP PATH SECRET/KEY, KIND.GROUP PATH SECRET [KEYS], KIND.GROUP PATH SECRET @FIELD where the
         /// field FIELD beside it names the key, KIND.GROUP PATH OUTPUT for a Secret that another program
         /// writes, KIND PROGRAM FIXED SECRET for a program that uses a Secret without a resource that says so,
-        /// or KIND.GROUP alone for every field whose name ends in SecretName or secretRef. In a path,
-        /// * matches any field, [*] any item and ** everything below. The KIND * matches every kind. The keys
+        /// or KIND.GROUP alone for every field whose name ends in SecretName, secretName, SecretRef, secretRef or
+        /// secretKeyRef. In a path, * matches any field, [*] any item and ** everything below. The KIND * matches every kind. The keys
         /// a+b|c mean both a and b, or c. The service needs the verbs list and watch on these kinds.
         rules: Vec<UsageRule>,
         /// Whether Deployments, StatefulSets, DaemonSets, ReplicaSets, Jobs, CronJobs and Pods of the namespace
