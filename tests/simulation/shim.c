@@ -28,8 +28,9 @@
 
 /* 2026-01-01T00:00:00Z */
 #define BASE 1767225600ULL
-/* What the machine has been up for at the start. */
-#define DAY 86400ULL
+/* What the machine has been up for at the start: longer than the real one, because the threads of the database compare deadlines of
+   the simulated thread with the real time, where they must not be over. */
+#define UP (365 * 86400ULL)
 
 static volatile uint64_t *elapsed;
 static uint64_t seed;
@@ -102,7 +103,7 @@ static int is_simulated(void) {
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int is_wall = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE;
     if (elapsed && (is_wall || is_simulated())) {
-        now->tv_sec = (time_t)((is_wall ? BASE : DAY) + *elapsed / 1000000000ULL);
+        now->tv_sec = (time_t)((is_wall ? BASE : UP) + *elapsed / 1000000000ULL);
         now->tv_nsec = (long)(*elapsed % 1000000000ULL);
         return 0;
     }
