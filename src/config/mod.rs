@@ -122,7 +122,9 @@ fields::configuration! {
         jitter: Fraction = "0.1",
         /// What to do with a version whose not-before date is in the future. warn: sync it, and say so in the
         /// condition NotYetValid; Key Vault serves such versions like any others. hold: keep the versions at the
-        /// edge until then, those of the other keys too, and sync at that time.
+        /// edge until then, those of the other keys too, and sync at that time. Only the direct engine holds: the
+        /// Secret Store extension takes a version as soon as it reads it, so with it hold acts as warn; keep a
+        /// version at the edge by naming it in the reference.
         not_before: NotBefore = "warn",
         /// Number of workers that reconcile synced secrets.
         workers: NonZeroUsize = "8",

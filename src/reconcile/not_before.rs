@@ -1,5 +1,6 @@
 //! Versions that are not valid yet (`nbf` in the future): synced with a condition that says so, or held back until their
-//! time, as `sync.not_before` says.
+//! time, as `sync.not_before` says. Only the direct engine can hold one back: the Secret Store extension reads the vault
+//! by itself.
 //!
 //! All keys of a Secret change together, so a version that is held back holds back the newer versions of the other keys,
 //! too. Until then the edge keeps the versions that it has, and drift is repaired with them.
@@ -10,8 +11,11 @@ use jiff::Timestamp;
 
 use super::{Reconciler, queue::Requeue};
 use crate::{
-    edge::engine::{Failure, Retry},
-    model::{Condition, ConditionType, NotBefore, Reason, Reference, ReferenceStatus, State, Status},
+    edge::engine::{Failure, Retry, reads_values},
+    model::{
+        Condition, ConditionType, NotBefore, Reason, Reference, ReferenceStatus, State, Status, SyncEngine,
+        SyncedSecret,
+    },
     store::Record,
 };
 
@@ -84,12 +88,8 @@ fn sleep(now: Timestamp, until: Timestamp) -> Duration {
 }
 
 /// The condition of versions that are not valid yet; none if there never was one.
-pub(super) fn condition(
-    references: &[Reference],
-    held: Option<&Condition>,
-    now: Timestamp,
-) -> Option<Condition> {
-    let kind = ConditionType::NotYetValid;
+pub(super) fn condition(engine: SyncEngine, secret: &SyncedSecret, now: Timestamp) -> Option<Condition> {
+    let (kind, references) = (ConditionType::NotYetValid, &secret.references);
     let is_future = |at: Option<Timestamp>| at.is_some_and(|at| at > now);
     let waits = references.iter().find_map(|reference| {
         let problem = reference.status.problem.as_ref()?;
@@ -98,20 +98,32 @@ pub(super) fn condition(
     });
     let is_early = || {
         let reference = references.iter().find(|reference| is_future(reference.status.not_before_time))?;
-        let at = reference.status.not_before_time?;
-        Some(format!(
-            "Key {}: the edge holds a version of the vault secret {:?} that is not valid before {at}. To keep such versions back until \
-             then, set sync.not_before to hold.",
-            reference.key,
-            reference.vault_secret.as_str()
-        ))
+        Some(synced_early(engine, reference, reference.status.not_before_time?))
     };
     match waits.or_else(is_early) {
         Some(message) => Some(Condition::new(kind, Status::True, Reason::NotYetValid, message)),
-        None => held.map(|_| {
+        None => secret.condition(kind).map(|_| {
             Condition::new(kind, Status::False, Reason::Valid, "Every version at the edge is valid by now.")
         }),
     }
+}
+
+/// The message about a version that is at the edge before its time.
+fn synced_early(engine: SyncEngine, reference: &Reference, at: Timestamp) -> String {
+    let happened = format!(
+        "Key {}: the edge holds a version of the vault secret {:?} that is not valid before {at}.",
+        reference.key,
+        reference.vault_secret.as_str()
+    );
+    let next = match engine {
+        SyncEngine::Direct => "To keep such versions back until then, set sync.not_before to hold.",
+        SyncEngine::SecretStore => {
+            "The Secret Store extension takes a version as soon as it reads it, so sync.not_before = hold holds back nothing in this \
+             engine. To keep the version of before, name it in the reference with UpdateSyncedSecret; otherwise add a version to the vault \
+             only when it is valid, or use the direct engine (sync.engine)."
+        }
+    };
+    format!("{happened} {next}")
 }
 
 /// The message of a synced secret whose edge is as it should be.
@@ -126,22 +138,18 @@ pub(super) fn synced_message(references: &[Reference]) -> String {
 
 impl Reconciler {
     /// What must wait, by the vault's clock and by the configuration.
-    pub(super) fn versions_to_hold(
-        &self,
-        references: &[Reference],
-        found: &[&ReferenceStatus],
-    ) -> Option<Hold> {
-        match self.0.options.not_before {
-            NotBefore::Warn => None,
-            NotBefore::Hold => Hold::of(references, found, self.0.vault.clock().now()),
-        }
+    pub(super) fn versions_to_hold(&self, record: &Record, found: &[&ReferenceStatus]) -> Option<Hold> {
+        let now = self.0.vault.clock().now();
+        self.can_hold(record).then(|| Hold::of(&record.secret.references, found, now)).flatten()
+    }
+
+    fn can_hold(&self, record: &Record) -> bool {
+        self.0.options.not_before == NotBefore::Hold && reads_values(record.engine)
     }
 
     /// Whether versions that were held back may be synced now.
     pub(super) fn is_hold_over(&self, record: &Record) -> bool {
-        let is_over = |until: Timestamp| {
-            self.0.options.not_before == NotBefore::Warn || until <= self.0.vault.clock().now()
-        };
+        let is_over = |until: Timestamp| !self.can_hold(record) || until <= self.0.vault.clock().now();
         held_until(record).is_some_and(is_over)
     }
 
@@ -155,15 +163,10 @@ impl Reconciler {
     }
 }
 
-/// Until when a synced secret is held back: as it is recorded, or as it was handed to the extension since.
+/// Until when the direct engine holds back versions.
 pub(super) fn held_until(record: &Record) -> Option<Timestamp> {
-    let open = record.delegation.as_ref().filter(|delegation| delegation.open);
-    match open {
-        Some(open) if open.statuses.len() == record.secret.references.len() => {
-            open.statuses.iter().filter_map(|status| status.held_until).max()
-        }
-        _ => record.secret.references.iter().filter_map(|reference| reference.status.held_until).max(),
-    }
+    let held = record.secret.references.iter().filter_map(|reference| reference.status.held_until).max();
+    held.filter(|_| reads_values(record.engine))
 }
 
 #[cfg(test)]
@@ -171,7 +174,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::model::{SyncedSecret, VaultVersion};
+    use crate::model::VaultVersion;
 
     fn version(digit: &str) -> VaultVersion {
         digit.repeat(32).parse().unwrap()
@@ -229,14 +232,23 @@ mod tests {
     fn the_condition_says_what_waits_and_what_is_early_and_ends_when_all_are_valid() {
         let now = Timestamp::UNIX_EPOCH;
         let later = now + SignedDuration::from_secs(60);
-        let mut early = references();
-        assert_eq!(condition(&early, None, now), None, "there never was one");
-        early[0].status.not_before_time = Some(later);
-        let told = condition(&early, None, now).unwrap();
-        assert_eq!((told.status, told.reason), (Status::True, Reason::NotYetValid));
-        assert!(told.message.contains("1970-01-01T00:01:00Z"), "{}", told.message);
-        let over = condition(&early, Some(&told), later).unwrap();
-        assert_eq!((over.status, over.reason), (Status::False, Reason::Valid));
+        let mut secret = SyncedSecret::example("edp1secrets");
+        secret.references = references();
+        assert_eq!(condition(SyncEngine::Direct, &secret, now), None, "there never was one");
+        secret.references[0].status.not_before_time = Some(later);
+        for (engine, next) in [
+            (SyncEngine::Direct, "set sync.not_before to hold"),
+            (SyncEngine::SecretStore, "sync.not_before = hold holds back nothing"),
+        ] {
+            let told = condition(engine, &secret, now).unwrap();
+            assert_eq!((told.status, told.reason), (Status::True, Reason::NotYetValid));
+            assert!(told.message.contains("1970-01-01T00:01:00Z"), "{}", told.message);
+            assert!(told.message.contains(next), "{}", told.message);
+            let mut over = secret.clone();
+            over.set_condition(told);
+            let over = condition(engine, &over, later).unwrap();
+            assert_eq!((over.status, over.reason), (Status::False, Reason::Valid));
+        }
     }
 
     #[test]

@@ -74,16 +74,15 @@ pub(super) fn synced(
     let message = not_before::synced_message(&secret.references);
     let condition = Condition::new(ConditionType::Synced, Status::True, Reason::Synced, message);
     secret.set_condition(condition);
-    set_not_yet_valid(secret, now);
     let expiring = expiring(&secret.references, Timestamp::now());
     secret.set_condition(expiring);
+    set_not_yet_valid(record, now);
 }
 
 /// Records whether a version is not valid yet, if one ever was. `now`: by the vault's clock.
-pub(super) fn set_not_yet_valid(secret: &mut SyncedSecret, now: Timestamp) {
-    let held = secret.condition(ConditionType::NotYetValid);
-    if let Some(condition) = not_before::condition(&secret.references, held, now) {
-        secret.set_condition(condition);
+pub(super) fn set_not_yet_valid(record: &mut Record, now: Timestamp) {
+    if let Some(condition) = not_before::condition(record.engine, &record.secret, now) {
+        record.secret.set_condition(condition);
     }
 }
 

@@ -87,7 +87,7 @@ impl Reconciler {
             }
         }
         if current.secret.state == State::Synced {
-            record_update::set_not_yet_valid(&mut current.secret, self.0.vault.clock().now());
+            record_update::set_not_yet_valid(&mut current, self.0.vault.clock().now());
         }
         transaction.update(current).await?;
         transaction.commit().await?;

@@ -141,9 +141,10 @@ impl Reconciler {
         .await?;
         let now = self.0.vault.clock().now();
         self.record_conditions(|record| {
-            let held = record.secret.condition(ConditionType::NotYetValid)?;
-            let is_synced = record.secret.state == State::Synced;
-            not_before::condition(&record.secret.references, Some(held), now).filter(|_| is_synced)
+            let has_condition = record.secret.condition(ConditionType::NotYetValid).is_some();
+            (has_condition && record.secret.state == State::Synced)
+                .then(|| not_before::condition(record.engine, &record.secret, now))
+                .flatten()
         })
         .await
     }

@@ -48,7 +48,7 @@ impl Reconciler {
             .iter()
             .map(|reference| read_or_describe((secret_type, reference), &reads, needs_values));
         let results = join_all(results).await;
-        let state = match self.hold_of(references, &results) {
+        let state = match self.hold_of(record, &results) {
             None => collect(references, results)?,
             Some(hold) => keep(record, results, hold, &reads).await?,
         };
@@ -59,11 +59,11 @@ impl Reconciler {
 
 impl Reconciler {
     /// What must wait of the versions that were found, if all were.
-    fn hold_of(&self, references: &[Reference], results: &[Result<Found, Unusable>]) -> Option<Hold> {
+    fn hold_of(&self, record: &Record, results: &[Result<Found, Unusable>]) -> Option<Hold> {
         let found: Vec<_> =
             results.iter().map(|result| result.as_ref().ok().map(|(status, _)| status)).collect();
         let found: Option<Vec<&ReferenceStatus>> = found.into_iter().collect();
-        self.versions_to_hold(references, &found?)
+        self.versions_to_hold(record, &found?)
     }
 }
 

@@ -136,13 +136,14 @@ const VAULT: &[Row] = &[
     },
     Row {
         fault: "a version that is not yet valid",
-        callers_see: "SYNCED, and the condition `NotYetValid` with the time; with `sync.not_before = hold` the edge keeps the last complete set",
-        afterwards: "with `hold` the new versions are synced when they are valid",
+        callers_see: "SYNCED, and the condition `NotYetValid` with the time; in the direct engine, `sync.not_before = hold` keeps the last complete set at the edge",
+        afterwards: "where it is held, the new versions are synced when they are valid",
         within: "a second",
         held_by: &[
             "tests/service/rotation.rs::a_version_that_is_not_yet_valid_is_synced_like_any_other",
             "tests/service/words/not_before.rs::with_warn_it_is_synced_and_a_condition_says_it_until_it_is_valid",
             "tests/service/words/not_before.rs::with_hold_the_edge_keeps_the_last_set_and_gets_the_new_one_at_its_time_without_a_change_in_the_vault",
+            "tests/service/words/not_before.rs::in_the_secret_store_engine_hold_acts_as_warn_and_says_so_with_what_keeps_a_version_at_the_edge",
         ],
     },
     Row {

@@ -82,8 +82,8 @@ documented! {
         Leader,
         "CheckResource: the secret that a field of a manifest names can be used as the field needs it."
         Usable,
-        "Synced secret: a version is not valid yet. It is at the edge all the same, or held back until it is \
-         (sync.not_before). Absent if there never was such a version."
+        "Synced secret: a version is not valid yet. It is at the edge all the same, or the direct engine holds it \
+         back until it is (sync.not_before). Absent if there never was such a version."
         NotYetValid,
         "Synced secret: the references have the encodings that the tags of their vault secrets named when the \
          references were made. Only where one has another."

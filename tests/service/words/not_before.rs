@@ -76,6 +76,7 @@ async fn with_warn_it_is_synced_and_a_condition_says_it_until_it_is_valid() {
 #[tokio::test]
 async fn with_hold_the_edge_keeps_the_last_set_and_gets_the_new_one_at_its_time_without_a_change_in_the_vault()
  {
+    needs!(the_direct_engine);
     let mut world = pair(holds()).await;
     let at = in_seconds(7);
     world.somebody.sets("user", "u2").await;
@@ -95,13 +96,6 @@ async fn with_hold_the_edge_keeps_the_last_set_and_gets_the_new_one_at_its_time_
     let synced = told.conditions.iter().find(|condition| condition.r#type == "Synced").unwrap();
     assert!(synced.message.contains("held back until"), "{synced:?}");
 
-    // Nor does the extension copy it at a poll of its own.
-    if let Some(extension) = &world.extension {
-        extension.poll().await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(edge(&world).await, both("u1", "p1"));
-    }
-
     let last = world.until("a", |secret| secret.references.iter().all(|held| held.problem.is_none())).await;
     assert!(Timestamp::now() >= at, "{last:#?}");
     assert_eq!((last.state(), not_yet_valid(&last).unwrap().reason.as_str()), (State::Synced, "Valid"));
@@ -110,6 +104,7 @@ async fn with_hold_the_edge_keeps_the_last_set_and_gets_the_new_one_at_its_time_
 
 #[tokio::test]
 async fn what_was_never_at_the_edge_is_held_back_with_its_time_and_synced_then() {
+    needs!(the_direct_engine);
     let mut world = World::start_with(holds()).await;
     let at = in_seconds(5);
     world.somebody.sets_from("early", "value", at).await;
@@ -129,6 +124,7 @@ async fn what_was_never_at_the_edge_is_held_back_with_its_time_and_synced_then()
 
 #[tokio::test]
 async fn what_is_held_back_stays_so_over_a_restart_and_is_repaired_with_what_the_edge_had() {
+    needs!(the_direct_engine);
     let mut world = pair(holds()).await;
     let at = in_seconds(12);
     world.somebody.sets_from("pass", "p2", at).await;
@@ -148,6 +144,7 @@ async fn what_is_held_back_stays_so_over_a_restart_and_is_repaired_with_what_the
 
 #[tokio::test]
 async fn a_process_that_starts_meanwhile_wakes_at_the_time_without_any_other_event() {
+    needs!(the_direct_engine);
     let mut world = pair(holds()).await;
     let at = in_seconds(8);
     world.somebody.sets_from("pass", "p2", at).await;
@@ -160,6 +157,7 @@ async fn a_process_that_starts_meanwhile_wakes_at_the_time_without_any_other_eve
 
 #[tokio::test]
 async fn a_version_without_a_date_or_another_policy_ends_the_hold() {
+    needs!(the_direct_engine);
     let mut world = pair(holds()).await;
     world.somebody.sets_from("pass", "p2", in_seconds(3_600)).await;
     world.client.sync_synced_secret(sync("a")).await.unwrap();
@@ -180,4 +178,57 @@ async fn a_version_without_a_date_or_another_policy_ends_the_hold() {
     until_so("it is synced", async || edge(&world).await == both("u1", "p4")).await;
     let told = world.until("a", |secret| secret.references[1].problem.is_none()).await;
     assert_eq!(not_yet_valid(&told).unwrap().reason, "NotYetValid");
+}
+
+/// The extension reads the newest version by itself, so the service must not say that it holds one back.
+#[tokio::test]
+async fn in_the_secret_store_engine_hold_acts_as_warn_and_says_so_with_what_keeps_a_version_at_the_edge() {
+    needs!(the_secret_store_engine);
+    let mut world = pair(often(holds())).await;
+    let at = in_seconds(3_600);
+    world.somebody.sets_from("pass", "p2", at).await;
+    let told = world.until("a", |secret| not_yet_valid(secret).is_some()).await;
+    let condition = not_yet_valid(&told).unwrap();
+    assert_eq!(
+        (told.state(), condition.status(), condition.reason.as_str()),
+        (State::Synced, Status::True, "NotYetValid")
+    );
+    let words = [
+        "Key password",
+        "\"pass\"",
+        &at.to_string(),
+        "as soon as it reads it",
+        "sync.not_before = hold",
+        "UpdateSyncedSecret",
+        "sync.engine",
+    ];
+    for word in words {
+        assert!(condition.message.contains(word), "{word}: {}", condition.message);
+    }
+    let synced = told.conditions.iter().find(|condition| condition.r#type == "Synced").unwrap();
+    assert!(!synced.message.contains("held back"), "{synced:?}");
+    assert!(told.references.iter().all(|reference| reference.problem.is_none()), "{told:#?}");
+    until_so("the extension took it", async || edge(&world).await == both("u1", "p2")).await;
+
+    // What was never at the edge gets there, too.
+    world.somebody.sets_from("early", "value", at).await;
+    let made = world.create("b", vec![existing("k", "early")]).await;
+    assert_eq!(made.state(), State::Synced, "{made:#?}");
+    assert_eq!(world.edge("b").await.unwrap()["k"], "value");
+}
+
+/// The pair that the direct engine's hold would have kept is not pinned by the engine that takes over.
+#[tokio::test]
+async fn what_the_direct_engine_held_back_is_synced_once_the_secret_store_engine_takes_over() {
+    needs!(the_direct_engine);
+    let mut world = pair(holds()).await;
+    world.somebody.sets_from("pass", "p2", in_seconds(3_600)).await;
+    world.client.sync_synced_secret(sync("a")).await.unwrap();
+    assert_eq!(edge(&world).await, both("u1", "p1"));
+    world.switch_engine(secret_service::model::SyncEngine::SecretStore).await;
+    until_so("the extension took it", async || edge(&world).await == both("u1", "p2")).await;
+    let told = world
+        .until("a", |secret| not_yet_valid(secret).is_some_and(|told| told.message.contains("extension")))
+        .await;
+    assert!(told.references.iter().all(|reference| reference.problem.is_none()), "{told:#?}");
 }

@@ -4,8 +4,6 @@
 //! Secret, and retries failures more and more rarely. So each write sets `forceSynchronization` to a new
 //! value.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -15,7 +13,7 @@ use crate::{
         CachedSecret, EdgeError,
         engine::{Applied, Attempt, Delegated, Target, VaultState},
     },
-    model::{Delegation, ReferenceStatus, SyncedSecret, SyncedSecretId},
+    model::{Delegation, SyncedSecretId},
 };
 
 const CHANGED: &str = "Somebody changed the SecretSync, its class or the Secret; all are written again.";
@@ -27,7 +25,7 @@ impl SecretStore {
         state: VaultState,
         attempt: Attempt,
     ) -> Result<Applied, EdgeError> {
-        let pair = self.pair(&with_statuses(target.secret, &state.statuses))?;
+        let pair = self.pair(target.secret)?;
         if self.is_foreign(target).await? {
             return Ok(Applied::Conflict);
         }
@@ -84,27 +82,6 @@ impl SecretStore {
     pub(in crate::edge::engine) async fn release_keys(&self, target: &Target<'_>) -> Result<(), EdgeError> {
         self.0.edge.release_keys(target.secret, target.known()).await
     }
-}
-
-/// The synced secret with the versions that are to be written: the pair asks for exactly those that are held.
-pub(super) fn with_statuses<'a>(
-    secret: &'a SyncedSecret,
-    statuses: &[ReferenceStatus],
-) -> Cow<'a, SyncedSecret> {
-    let references = &secret.references;
-    let is_same = references.len() != statuses.len()
-        || references
-            .iter()
-            .zip(statuses)
-            .all(|(reference, status)| reference.status.held_until.is_none() && status.held_until.is_none());
-    if is_same {
-        return Cow::Borrowed(secret);
-    }
-    let mut asked = secret.clone();
-    for (reference, status) in asked.references.iter_mut().zip(statuses) {
-        reference.status.clone_from(status);
-    }
-    Cow::Owned(asked)
 }
 
 /// The audit detail about what somebody else had changed.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     CachedSync, ExtensionIdentity, KnownUids, Options, Pair, SecretProviderClass, StoreIndex, SyncOutcome,
-    apply::with_statuses, plan, sync_outcome, violations,
+    plan, sync_outcome, violations,
 };
 use crate::{
     edge::{
@@ -184,10 +184,7 @@ impl SecretStore {
         class: Option<&SecretProviderClass>,
     ) -> bool {
         let (Some(written), Some(access)) = (&target.edge.digest, &settings.identity) else { return false };
-        // Until the extension has answered, the record still has the versions before.
-        let open = target.delegation.filter(|delegation| delegation.open);
-        let statuses = open.map(|open| open.statuses.as_slice()).unwrap_or_default();
-        let pair = Pair::of(&with_statuses(target.secret, statuses), &self.0.vault, access);
+        let pair = Pair::of(target.secret, &self.0.vault, access);
         let is_changed = match (sync, class, target.delegation) {
             (CachedSync::Present(sync), Some(class), Some(delegation)) => {
                 // A watch may be behind our own write.

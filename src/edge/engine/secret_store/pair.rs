@@ -160,14 +160,12 @@ fn class_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretProvid
 /// The key is the alias: every reference has one, they are unique, and the schema has the same pattern for
 /// both.
 fn object(reference: &Reference) -> Object {
-    // While a newer version is held back, the extension must not take it at its own poll.
-    let kept = reference.status.synced_version.as_ref().filter(|_| reference.status.held_until.is_some());
     let encoding = Some(reference.encoding).filter(|encoding| *encoding != Encoding::Utf8);
     Object {
         object_name: reference.vault_secret.to_string(),
         object_type: "secret".to_owned(),
         object_alias: Some(reference.key.to_string()),
-        object_version: reference.version.as_ref().or(kept).map(ToString::to_string),
+        object_version: reference.version.as_ref().map(ToString::to_string),
         object_encoding: encoding.map(|encoding| encoding.name().to_owned()),
         ..Object::default()
     }

@@ -7,7 +7,7 @@ use crate::{
         CachedSecret,
         engine::{Aspect, Step, Target, Trigger},
     },
-    model::{Delegation, ReferenceStatus, State, VaultVersion},
+    model::{Delegation, ReferenceStatus, State},
 };
 
 /// Decides the next step.
@@ -65,21 +65,17 @@ fn is_settled(target: &Target<'_>, delegation: &Delegation) -> bool {
 
 /// Whether the edge holds these versions, and no newer sync was requested.
 pub(super) fn is_held(target: &Target<'_>, statuses: &[ReferenceStatus]) -> bool {
-    let held = target.secret.references.iter().map(|reference| asked_for(&reference.status));
+    let held = target.secret.references.iter().map(|reference| &reference.status.synced_version);
     current_delegation(target).is_some_and(|delegation| !delegation.open)
         && target.secret.state == State::Synced
-        && held.eq(statuses.iter().map(asked_for))
-}
-
-/// The version that the pair asks for, and whether it asks for exactly that one.
-fn asked_for(status: &ReferenceStatus) -> (Option<&VaultVersion>, bool) {
-    (status.synced_version.as_ref(), status.held_until.is_some())
+        && held.eq(statuses.iter().map(|status| &status.synced_version))
 }
 
 /// Whether exactly these versions were delegated, and the extension's answer is outstanding.
 pub(super) fn is_awaited(target: &Target<'_>, statuses: &[ReferenceStatus]) -> bool {
     current_delegation(target).filter(|delegation| delegation.open).is_some_and(|delegation| {
-        delegation.statuses.iter().map(asked_for).eq(statuses.iter().map(asked_for))
+        let versions = delegation.statuses.iter().map(|status| &status.synced_version);
+        versions.eq(statuses.iter().map(|status| &status.synced_version))
     })
 }
 
