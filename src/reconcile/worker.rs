@@ -74,10 +74,14 @@ impl Reconciler {
             return Ok(outcome);
         }
         let (engine, target) = (self.0.engines.of(record.engine), self.target(&record));
-        let refetch = work.reads.is_some() || self.is_hold_over(&record);
-        let trigger = Trigger { creating: self.is_creating(uid), refetch };
+        let trigger = Trigger { creating: self.is_creating(uid), refetch: work.reads.is_some() };
         let on = (record.as_ref(), &target);
-        match engine.plan(&target, trigger, &engine.settings()) {
+        let step = match engine.plan(&target, trigger, &engine.settings()) {
+            // Work at the edge comes first: the vault may not answer.
+            Step::Nothing if !trigger.creating && self.is_hold_over(&record) => Step::Apply,
+            step => step,
+        };
+        match step {
             Step::Nothing => Ok(Requeue::Never),
             Step::Remove => self.remove(&record).await,
             Step::ResumeCreate => self.resume_create(&record, &work).await,
