@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     EdgeError,
-    list::{Listing, Named},
+    list::{Controller, Listing, Named},
 };
 use crate::{
     explain::Explain,
@@ -41,6 +41,8 @@ struct Kind {
     outputs: HashMap<String, Vec<Output>>,
     /// The default classes that each resource names, if it names any.
     classes: HashMap<String, Vec<ClassRef>>,
+    /// The workload that controls each resource that uses something, if one does.
+    controllers: HashMap<String, Controller>,
     /// Since when the cluster has not served it.
     missing_since: Option<Instant>,
 }
@@ -124,7 +126,21 @@ impl Known {
         after: Bound<UsagePlace>,
     ) -> impl Iterator<Item = &'a Arc<Usage>> {
         let range = self.all.range((after, Bound::Unbounded)).map(|(_, usage)| usage);
-        range.take_while(move |usage| usage.secret == secret)
+        range.take_while(move |usage| usage.secret == secret).filter(|usage| self.is_shown(usage))
+    }
+
+    /// Whether no workload that controls the resource has the same use: after a change of its template it may not.
+    fn is_shown(&self, usage: &Usage) -> bool {
+        let of_controller = || {
+            let Controller { kind, name } =
+                self.kinds.get(&usage.group_kind)?.controllers.get(&usage.resource)?;
+            self.kinds.get(kind)?.resources.get(name)
+        };
+        let mut places = of_controller().into_iter().flatten();
+        !places.any(|place| {
+            place.secret == usage.secret
+                && self.all.get(place).is_some_and(|other| other.needs == usage.needs)
+        })
     }
 
     pub fn of(&self, secret: &str) -> Vec<Arc<Usage>> {
@@ -147,7 +163,13 @@ impl Known {
             }
             None => {
                 let range = self.all.range((after.unwrap_or(Bound::Unbounded), Bound::Unbounded));
-                range.map(|(_, usage)| usage).filter(wanted).take(limit).cloned().collect()
+                range
+                    .map(|(_, usage)| usage)
+                    .filter(|usage| self.is_shown(usage))
+                    .filter(wanted)
+                    .take(limit)
+                    .cloned()
+                    .collect()
             }
         }
     }
@@ -261,12 +283,20 @@ impl Known {
     /// A resource names these secrets now; none if it was deleted.
     pub fn resource_changed(&mut self, kind: &GroupKind, name: &str, named: Named) {
         let Some(known) = self.kinds.get_mut(kind) else { return };
-        let Named { usages, outputs, classes } = named;
+        let Named { usages, outputs, classes, controller } = named;
         let outputs_before = keep(&mut known.outputs, name, outputs.clone()).unwrap_or_default();
         if outputs_before != outputs {
             self.changed.extend(outputs_before.into_iter().chain(outputs).map(|output| output.secret));
         }
         keep(&mut known.classes, name, classes);
+        let controller = controller.filter(|_| !usages.is_empty());
+        if known.controllers.get(name) != controller.as_ref() {
+            self.changed.extend(usages.iter().map(|usage| usage.secret.clone()));
+        }
+        match controller {
+            Some(controller) => known.controllers.insert(name.to_owned(), controller),
+            None => known.controllers.remove(name),
+        };
         let places: Vec<UsagePlace> = usages.iter().map(Usage::place).collect();
         let before = keep(&mut known.resources, name, places);
         let mut before: BTreeMap<UsagePlace, Arc<Usage>> =

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, api::DynamicObject, core::ApiResource};
 
 use super::{ClassRefs, EdgeError, Gap, Usages};
-use crate::model::{ClassRef, GroupKind, Output, Subject, Usage, User, is_workload};
+use crate::model::{ClassRef, GroupKind, Output, Subject, Usage, User, controls, is_idle, is_workload};
 
 impl Usages {
     /// The current usages of a secret, from the API server, including kinds that were just installed.
@@ -37,18 +37,34 @@ impl Usages {
         if let Some(user) = users.iter().find(|user| !is_listed(user)) {
             return Err(Gap { what: user.kind.clone(), group: String::new(), error: None });
         }
-        let mut uses: Vec<Usage> = listed.into_iter().filter_map(|(_, uses)| uses).flatten().collect();
+        let uses: Vec<_> = listed.into_iter().filter_map(|(_, uses)| uses).flatten().collect();
+        let is_of_controller = |(usage, controller): &(Usage, Option<Controller>)| {
+            uses.iter().any(|(other, _)| {
+                controller.as_ref().is_some_and(|controller| controller.is(other))
+                    && other.needs == usage.needs
+            })
+        };
+        let is_shown: Vec<_> = uses.iter().map(|usage| !is_of_controller(usage)).collect();
+        let shown =
+            uses.into_iter().zip(is_shown).filter_map(|((usage, _), is_shown)| is_shown.then_some(usage));
+        let mut uses: Vec<Usage> = shown.collect();
         uses.extend(fixed.into_iter().filter(|usage| usage.secret == secret));
         uses.sort_by_cached_key(Usage::place);
         Ok(uses)
     }
 
-    /// The usages in the resources of a kind; None if the kind is no longer served.
-    async fn list_kind(&self, kind: &ApiResource, secret: &str) -> Result<Option<Vec<Usage>>, EdgeError> {
+    /// The usages in the resources of a kind, each with the workload that controls the resource; None if the kind
+    /// is no longer served.
+    async fn list_kind(
+        &self,
+        kind: &ApiResource,
+        secret: &str,
+    ) -> Result<Option<Vec<(Usage, Option<Controller>)>>, EdgeError> {
         let mut uses = Vec::new();
         let take = |object: DynamicObject| {
-            let (_, named) = self.names_in(kind, &object);
-            uses.extend(named.usages.into_iter().filter(|usage| usage.secret == secret));
+            let (_, Named { usages, controller, .. }) = self.names_in(kind, &object);
+            let usages = usages.into_iter().filter(|usage| usage.secret == secret);
+            uses.extend(usages.map(|usage| (usage, controller.clone())));
         };
         match self.0.edge.each(&self.api(kind), take).await {
             Ok(()) => Ok(Some(uses)),
@@ -89,7 +105,10 @@ impl Usages {
     /// it names.
     pub(super) fn names_in(&self, kind: &ApiResource, object: &DynamicObject) -> (String, Named) {
         let name = object.metadata.name.clone().unwrap_or_default();
-        if is_workload(&kind.api_version, &kind.kind) && is_of_workload(&object.metadata) {
+        let rules = &self.0.options.rules;
+        let is_controllable = is_workload(&kind.api_version, &kind.kind) && rules.cover_workloads();
+        let controller = is_controllable.then(|| controller(&kind.kind, &object.metadata)).flatten();
+        if controller.is_some() && is_idle(&kind.kind, &object.data) {
             return (name, Named::default());
         }
         let group_kind = group_kind(kind);
@@ -99,19 +118,21 @@ impl Usages {
             namespace: &self.0.edge.namespace,
             name: &name,
         };
-        let rules = &self.0.options.rules;
         let (usages, outputs) =
             (rules.usages_of(subject, &object.data), rules.outputs_of(subject, &object.data));
         let classes = ClassRef::all_of(subject, &object.data);
-        (name, Named { usages, outputs, classes })
+        (name, Named { usages, outputs, classes, controller })
     }
 }
 
-/// Whether a workload controls this object, as a Deployment does its ReplicaSets and these their Pods: then that
-/// one has the use.
-fn is_of_workload(metadata: &ObjectMeta) -> bool {
+/// The workload that controls an object, as a Deployment does its ReplicaSets and these their Pods: where that one has
+/// the same use, it alone shows.
+fn controller(kind: &str, metadata: &ObjectMeta) -> Option<Controller> {
     let mut owners = metadata.owner_references.iter().flatten();
-    owners.any(|owner| owner.controller == Some(true) && is_workload(&owner.api_version, &owner.kind))
+    let owner = owners
+        .find(|owner| owner.controller == Some(true) && controls(&owner.api_version, &owner.kind, kind))?;
+    let group = owner.api_version.split_once('/').map_or("", |(group, _)| group).to_owned();
+    Some(Controller { kind: GroupKind { group, kind: owner.kind.clone() }, name: owner.name.clone() })
 }
 
 pub(super) fn group_kind(kind: &ApiResource) -> GroupKind {
@@ -127,6 +148,22 @@ pub(super) struct Named {
     pub outputs: Vec<Output>,
     /// The default classes that it names.
     pub classes: Vec<ClassRef>,
+    /// The workload that controls it.
+    pub controller: Option<Controller>,
+}
+
+/// A workload that controls others.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Controller {
+    pub kind: GroupKind,
+    pub name: String,
+}
+
+impl Controller {
+    /// Whether this is a usage of that workload.
+    fn is(&self, usage: &Usage) -> bool {
+        usage.group_kind == self.kind && usage.resource == self.name
+    }
 }
 
 /// The resources of a list in progress, and what each names.

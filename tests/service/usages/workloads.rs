@@ -135,6 +135,76 @@ async fn a_workload_that_reads_a_secret_uses_it_and_what_it_controls_does_not_sh
     world.client.delete_synced_secret(delete("a")).await.unwrap();
 }
 
+/// As long as a rollout is stuck, the Pods of before run, and read what the Deployment no longer names.
+#[tokio::test]
+async fn what_a_workload_controls_uses_a_secret_that_only_its_older_template_named() {
+    // A real Deployment would scale its ReplicaSets.
+    needs!(the_double);
+    let mut world = looking_into_workloads(&["a", "b"]).await;
+    let labels = json!({ "matchLabels": { "app": "gateway" } });
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "gateway" },
+        "spec": { "replicas": 0, "selector": labels, "template": template("b", "b", "Always") },
+    });
+    let deployment = make(&world, "apps", deployment).await;
+    let owner = json!([{
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": "gateway", "uid": deployment.uid(), "controller": true,
+    }]);
+    let replica_set = |name: &str, replicas: i64| {
+        json!({
+            "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": { "name": name, "ownerReferences": owner },
+            "spec": { "replicas": replicas, "selector": labels, "template": template("a", "b", "Always") },
+        })
+    };
+    make(&world, "apps", replica_set("gateway-1", 0)).await;
+    make(&world, "apps", replica_set("gateway-2", 1)).await;
+    let shown = until_usages(&mut world, "a", |usages| !usages.is_empty()).await;
+    assert_eq!(places(&shown), [("apps/v1", "ReplicaSet", "gateway-2", "")], "the other one is idle");
+    let refused = told(&world.client.delete_synced_secret(delete("a")).await.unwrap_err());
+    assert!(refused.message.contains("ReplicaSet gateway-2"), "{}", refused.message);
+
+    let shown = until_usages(&mut world, "b", |usages| usages.len() >= 2).await;
+    let of_deployment = ("apps/v1", "Deployment", "gateway");
+    let owners: Vec<_> =
+        places(&shown).iter().map(|(version, kind, name, _)| (*version, *kind, *name)).collect();
+    assert!(owners.iter().all(|owner| *owner == of_deployment), "{shown:#?}");
+
+    api(&world, "apps", "ReplicaSet").delete("gateway-2", &DeleteParams::default()).await.unwrap();
+    until_usages_end(&mut world, "a").await;
+    world.client.delete_synced_secret(delete("a")).await.unwrap();
+}
+
+/// Without `usages.workloads`, nothing looks into what controls a Job.
+#[tokio::test]
+async fn a_rule_for_one_kind_of_workload_finds_the_ones_that_another_kind_controls() {
+    // A real cluster collects what a missing Deployment owns.
+    needs!(the_double);
+    let site = Site::start().await;
+    users::install(&site.kube).await;
+    let mut definition = users::definition("apps", "replicaset", "v1");
+    (definition.spec.names.kind, definition.spec.names.list_kind) =
+        ("ReplicaSet".to_owned(), Some("ReplicaSetList".to_owned()));
+    users::define(&site.kube, &definition).await;
+    site.allows("apps").await;
+    let mut options = options();
+    let rule = "ReplicaSet.apps spec.template.spec.volumes[*].secret.secretName SECRET".parse().unwrap();
+    options.usages.rules = UsageRules::with([rule]);
+    let mut world = made_on(site, &["a"], options).await;
+    let owner = json!([{
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": "gateway", "uid": "0", "controller": true,
+    }]);
+    let mut template = template("x", "x", "Always");
+    template["spec"]["volumes"] = json!([{ "name": "files", "secret": { "secretName": "a" } }]);
+    let replica_set = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": { "name": "gateway-1", "ownerReferences": owner },
+        "spec": { "replicas": 0, "selector": { "matchLabels": { "app": "gateway" } }, "template": template },
+    });
+    make(&world, "apps", replica_set).await;
+    let shown = until_usages(&mut world, "a", |usages| !usages.is_empty()).await;
+    assert_eq!(places(&shown), [("apps/v1", "ReplicaSet", "gateway-1", "")]);
+    assert!(world.client.delete_synced_secret(delete("a")).await.is_err());
+}
+
 #[tokio::test]
 async fn a_pod_without_a_workload_shows_itself() {
     let mut world = looking_into_workloads(&["a", "b"]).await;

@@ -74,6 +74,11 @@ impl UsageRules {
         Self(self.0.iter().cloned().chain(super::workloads::rules()).collect())
     }
 
+    /// Whether every kind that runs Pods is covered, so that each use of a Pod is found with what controls it.
+    pub fn cover_workloads(&self) -> bool {
+        super::workloads::are_covered(self)
+    }
+
     /// No rules: nothing is searched.
     pub fn none() -> Self {
         Self(Arc::new([]))

@@ -16,7 +16,7 @@ pub use class::ClassRef;
 pub use extract::{Subject, UsageRules};
 pub use purposes::{Misfit, Purpose, PurposeField, PurposeKey};
 pub use rule::UsageRule;
-pub use workloads::{is_workload, workloads_of};
+pub use workloads::{controls, is_idle, is_workload, workloads_of};
 
 /// Stands for the field of a usage that no resource names. No path has a space.
 const FIXED_NAME: &str = "fixed name";

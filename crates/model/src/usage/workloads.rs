@@ -1,5 +1,7 @@
 //! Kubernetes' own kinds that run Pods: what they mount and read from Secrets, whoever made them.
 
+use serde_json::Value;
+
 use super::{
     GroupKind, UsageRule,
     rule::{Finds, Format, path_of},
@@ -75,9 +77,40 @@ pub fn is_workload(api_version: &str, kind: &str) -> bool {
     WORKLOADS.iter().any(|workload| (workload.group, workload.kind) == (group, kind))
 }
 
+/// Whether workloads of one kind control those of the other.
+pub fn controls(api_version: &str, owner: &str, kind: &str) -> bool {
+    is_workload(api_version, owner)
+        && matches!(
+            (owner, kind),
+            ("Deployment", "ReplicaSet")
+                | ("CronJob", "Job")
+                | ("ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job", "Pod")
+        )
+}
+
+/// Whether rules cover every kind of workload.
+pub(super) fn are_covered(rules: &super::UsageRules) -> bool {
+    WORKLOADS.iter().all(|workload| rules.covers(workload.group, workload.kind))
+}
+
+/// Whether a workload that another one controls has done its work, or does none: a ReplicaSet without replicas, as
+/// older revisions are, a finished Job or Pod.
+pub fn is_idle(kind: &str, body: &Value) -> bool {
+    let status = &body["status"];
+    match kind {
+        "ReplicaSet" => body["spec"]["replicas"] == 0,
+        "Pod" => ["Succeeded", "Failed"].iter().any(|phase| status["phase"] == *phase),
+        "Job" => status["conditions"].as_array().into_iter().flatten().any(|condition| {
+            (condition["type"] == "Complete" || condition["type"] == "Failed")
+                && condition["status"] == "True"
+        }),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::{super::UsageRules, *};
     use crate::Subject;
@@ -151,5 +184,28 @@ mod tests {
             !is_workload("example.com/v1", "Job") && !is_workload("v1", "Secret") && !is_workload("", "")
         );
         assert_eq!((workloads_of("batch"), workloads_of("example.com")), (vec!["cronjobs", "jobs"], vec![]));
+    }
+
+    #[test]
+    fn what_ended_or_has_no_replicas_is_idle() {
+        let job = |kind: &str, status: &str| json!({ "status": { "conditions": [{ "type": kind, "status": status }] } });
+        let pod = |phase: &str| json!({ "status": { "phase": phase } });
+        let replicas = |replicas: Value| json!({ "spec": { "replicas": replicas } });
+        for (kind, body, idle) in [
+            ("ReplicaSet", replicas(json!(0)), true),
+            ("ReplicaSet", replicas(json!(1)), false),
+            ("ReplicaSet", replicas(Value::Null), false),
+            ("Job", job("Complete", "True"), true),
+            ("Job", job("Failed", "True"), true),
+            ("Job", job("Failed", "False"), false),
+            ("Job", job("Suspended", "True"), false),
+            ("Pod", pod("Succeeded"), true),
+            ("Pod", pod("Failed"), true),
+            ("Pod", pod("Running"), false),
+            ("Pod", json!({}), false),
+            ("Deployment", replicas(json!(0)), false),
+        ] {
+            assert_eq!(is_idle(kind, &body), idle, "{kind} {body}");
+        }
     }
 }
