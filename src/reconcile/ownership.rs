@@ -88,6 +88,7 @@ async fn yield_to_first(
             expire_time: first.secret.expire_time,
             tags: first.secret.tags.clone(),
             encoding: None,
+            encoding_by_default: false,
         };
         vault.set(&first.secret.name, &again, priority).await?;
     }

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     model::{
-        AuditAction, ENCODING_TAG, Encoding, NewVaultSecret, VaultSecret, VaultSecretName,
-        VaultSecretVersion, limits, now,
+        AuditAction, ENCODING_TAG, Encoding, NewVaultSecret, Origin, Reference, State, VaultSecret,
+        VaultSecretName, VaultSecretVersion, limits, now,
     },
     reconcile::ownership,
     vault::Priority,
@@ -55,7 +55,9 @@ impl Secrets {
         let version = match stored {
             Some(version) => version,
             None => {
+                let tagged = before.as_ref().and_then(|before| Encoding::of_tags(&before.tags));
                 keep(&mut new, before, keep_dates)?;
+                self.check_followers(&name, &new, tagged)?;
                 self.begin_vault_write(
                     &call,
                     AuditAction::AddVaultSecretVersion,
@@ -75,6 +77,59 @@ impl Secrets {
         self.sync_users_of(&name);
         Ok(version)
     }
+
+    /// Refuses a version in another encoding than the one before where the edge would get something else than
+    /// the bytes: a synced secret decodes the latest version as its reference says.
+    fn check_followers(
+        &self,
+        name: &VaultSecretName,
+        new: &NewVaultSecret,
+        tagged: Option<Encoding>,
+    ) -> Result<(), Error> {
+        let Some(encoding) = new.encoding.filter(|encoding| tagged != Some(*encoding)) else {
+            return Ok(());
+        };
+        for user in self.0.store.view().users_of(name) {
+            let secret = &user.secret;
+            if secret.origin != Origin::Managed || secret.state == State::Deleting {
+                continue;
+            }
+            let follows = |held: &&Reference| held.vault_secret == *name && held.version.is_none();
+            let mut following = secret.references.iter().filter(follows);
+            if let Some(held) = following.find(|held| held.encoding != encoding) {
+                let rule = format!(
+                    "must be {:?}: {} follows the latest version and decodes it so under the key {:?}; to change \
+                     the encoding, first pin that reference to a version",
+                    held.encoding.name(),
+                    secret.name(),
+                    held.key.as_str()
+                );
+                return Err(Error::invalid("secret.encoding", rule));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Stores bytes as the version before is stored, where the caller names no encoding.
+fn encode_as_before(new: &mut NewVaultSecret, before: &VaultSecret) -> Result<(), Error> {
+    let encoding = match before.tags.contains_key(ENCODING_TAG) {
+        true => Encoding::of_tags(&before.tags),
+        false => Some(Encoding::Utf8),
+    };
+    let data = new.encoding.and_then(|encoding| encoding.decode(&new.value).ok());
+    let text = encoding.zip(data).and_then(|(encoding, data)| encoding.encode(&data));
+    let (Some(encoding), Some(text)) = (encoding, text) else {
+        let rule = format!(
+            "is required: the tag {ENCODING_TAG:?} of the latest version names none, and the data is no text or the \
+             tag is not known"
+        );
+        return Err(Error::invalid("secret.encoding", rule));
+    };
+    new.value = text;
+    new.encoding = Some(encoding);
+    new.tags.insert(ENCODING_TAG.to_owned(), encoding.name().to_owned());
+    Ok(())
 }
 
 /// Gives a new version what it keeps of the one before: tags and content type where it has none, and on
@@ -83,6 +138,9 @@ fn keep(new: &mut NewVaultSecret, before: Option<VaultSecret>, keep_dates: bool)
     let Some(mut before) = before else { return Ok(()) };
     // This tag says which call stored a version.
     before.tags.remove(ownership::TAG);
+    if new.encoding_by_default {
+        encode_as_before(new, &before)?;
+    }
     // What names the encoding of a new value says nothing of the other tags.
     let own = new.encoding.map(|encoding| encoding.name().to_owned());
     let is_own = |tags: &BTreeMap<String, String>| {

@@ -44,6 +44,7 @@ fn new() -> NewVaultSecret {
         expire_time: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         tags: [("line".to_owned(), "4".to_owned())].into(),
         encoding: None,
+        encoding_by_default: false,
     }
 }
 

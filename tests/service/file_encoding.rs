@@ -1,5 +1,7 @@
 //! Files as vault secrets, as Azure IoT Operations keeps certificates: encoded, with a tag that says how.
 
+use std::time::Duration;
+
 use secret_service::proto::{secret_reference::Encoding, *};
 use tonic::Code;
 
@@ -143,4 +145,72 @@ async fn a_new_version_of_a_file_keeps_its_other_tags_and_its_encoding() {
         (Code::InvalidArgument, &["secret.value".to_owned()][..])
     );
     world.client.add_vault_secret_version(add_version("cert", "2d2d")).await.unwrap();
+}
+
+fn add_data(id: &str, data: &[u8]) -> AddVaultSecretVersionRequest {
+    let secret = NewVaultSecret { data: data.to_vec(), ..Default::default() };
+    AddVaultSecretVersionRequest { secret: Some(secret), ..add_version(id, "") }
+}
+
+/// Times in the vault have whole seconds: the next version is the latest for sure.
+async fn next_second() {
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+}
+
+#[tokio::test]
+async fn new_bytes_are_stored_in_the_encoding_of_the_version_before() {
+    let mut world = World::start().await;
+    let mut base64 = data("base64", b"pump");
+    base64.secret.as_mut().unwrap().encoding = Encoding::Base64.into();
+    world.client.create_vault_secret(base64).await.unwrap();
+    world.client.create_vault_secret(create_vault_secret("plain", "-----BEGIN 1")).await.unwrap();
+    world.create("a", vec![existing("k", "base64"), existing("l", "plain")]).await;
+    next_second().await;
+    // Hex of an even number of bytes is valid base64.
+    let added =
+        world.client.add_vault_secret_version(add_data("base64", b"valves")).await.unwrap().into_inner();
+    assert_eq!(added.tags[TAG], "base64");
+    assert_eq!(world.somebody.reads("base64").await, "dmFsdmVz");
+    let added =
+        world.client.add_vault_secret_version(add_data("plain", b"-----BEGIN 2")).await.unwrap().into_inner();
+    assert_eq!((added.tags[TAG].as_str(), added.content_type.as_str()), ("utf-8", "application/x-pem-file"));
+    world.client.sync_synced_secret(sync("a")).await.unwrap();
+    let edge = world.edge("a").await.unwrap();
+    assert_eq!((edge["k"].as_str(), edge["l"].as_str()), ("valves", "-----BEGIN 2"));
+}
+
+#[tokio::test]
+async fn new_bytes_that_the_references_would_not_decode_are_refused() {
+    let mut world = World::start().await;
+    world.client.create_vault_secret(create_vault_secret("plain", "706d")).await.unwrap();
+    let refused =
+        told(&world.client.add_vault_secret_version(add_data("plain", &[255, 0])).await.unwrap_err());
+    assert_eq!(
+        (refused.code, refused.fields.as_slice()),
+        (Code::InvalidArgument, &["secret.encoding".to_owned()][..])
+    );
+    world.create("a", vec![encoded("k", "plain", Encoding::Hex)]).await;
+    world.client.create_vault_secret(data("cert", b"pump")).await.unwrap();
+    world.create("b", vec![existing("k", "cert")]).await;
+    let named = |id: &str, encoding: Encoding| {
+        let mut request = add_data(id, b"pump");
+        request.secret.as_mut().unwrap().encoding = encoding.into();
+        request
+    };
+    for (request, user) in [
+        (add_data("plain", b"pump"), "syncedSecrets/a"),
+        (named("cert", Encoding::Base64), "syncedSecrets/b"),
+    ] {
+        let refused = told(&world.client.add_vault_secret_version(request).await.unwrap_err());
+        assert_eq!(
+            (refused.code, refused.fields.as_slice()),
+            (Code::InvalidArgument, &["secret.encoding".to_owned()][..])
+        );
+        assert!(refused.message.contains(user), "{}", refused.message);
+    }
+    next_second().await;
+    world.client.add_vault_secret_version(named("plain", Encoding::Hex)).await.unwrap();
+    world.client.delete_synced_secret(delete("b")).await.unwrap();
+    world.client.add_vault_secret_version(named("cert", Encoding::Base64)).await.unwrap();
+    assert_eq!(world.somebody.reads("plain").await, hex::encode("pump"), "as the reference says");
 }

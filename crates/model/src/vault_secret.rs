@@ -66,6 +66,8 @@ pub struct NewVaultSecret {
     pub tags: BTreeMap<String, String>,
     /// The encoding of the value, if the caller names one: the tag [`super::ENCODING_TAG`] says so.
     pub encoding: Option<Encoding>,
+    /// Whether that encoding is only the default for bytes: a new version keeps that of the one before.
+    pub encoding_by_default: bool,
 }
 
 /// Changes to the attributes of a version of a vault secret. What is absent stays as it is.

@@ -38,6 +38,7 @@ pub(in crate::api::rpc) fn vault_secret(
     let encoding = violations.take(format!("{field}.encoding"), encoding(wire.encoding)).flatten();
     let value = take_value(&mut wire.value);
     let data = Zeroizing::new(mem::take(&mut wire.data));
+    let encoding_by_default = !data.is_empty() && encoding.is_none() && !wire.tags.contains_key(ENCODING_TAG);
     let (value, encoding) = match data.is_empty() {
         true => (value, encoding),
         false => {
@@ -67,6 +68,7 @@ pub(in crate::api::rpc) fn vault_secret(
         expire_time,
         tags: wire.tags,
         encoding,
+        encoding_by_default,
     }
 }
 
