@@ -10,13 +10,19 @@ use crate::{
 };
 
 /// Learns what the tags say, and takes the encoding from there where the caller names none. References that
-/// are `held` stay as they are. What can't be read is told by the checks that follow.
+/// are `held` stay as they are, also where the tag changed since. What can't be read is told by the checks
+/// that follow.
 pub(super) async fn resolve(
     engine: SyncEngine,
     references: &mut [NewReference],
     held: &[Reference],
     reads: &SharedReads,
 ) {
+    for new in references.iter_mut().filter(|new| new.create.is_none() && !new.encoding_given) {
+        if let Some(held) = held.iter().find(|held| held.has_same_source(&new.reference)) {
+            new.reference.encoding = held.encoding;
+        }
+    }
     let tagged = references.iter().map(|new| async move {
         if let Some(create) = &new.create {
             return create.encoding.or_else(|| Encoding::of_tags(&create.tags));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Adoption, Changes, Error, Secrets};
+use super::{Adoption, Changes, Error, NewReference, Secrets};
 use crate::model::{Reference, SyncedSecret, VaultSecretName};
 
 /// The vault secrets that the caller of an update or an adoption is authorized to reference.
@@ -54,10 +54,14 @@ impl Secrets {
         let record = self.0.store.view().get(&changes.id);
         let held = record.as_ref().map(|record| record.secret.references.as_slice()).unwrap_or_default();
         let existing = changes.references.iter().flatten().filter(|new| new.create.is_none());
-        let (held, anew): (Vec<_>, Vec<_>) =
-            existing.map(|new| &new.reference).partition(|reference| is_held(reference, held));
-        let names = |references: Vec<&Reference>| {
-            references.into_iter().map(|reference| reference.vault_secret.clone()).collect()
+        // Without an encoding, a reference keeps the one that it has.
+        let stays = |new: &&NewReference| match new.encoding_given {
+            true => is_held(&new.reference, held),
+            false => held.iter().any(|held| !held.create_pending && held.has_same_source(&new.reference)),
+        };
+        let (held, anew): (Vec<_>, Vec<_>) = existing.partition(stays);
+        let names = |references: Vec<&NewReference>| {
+            references.into_iter().map(|new| new.reference.vault_secret.clone()).collect()
         };
         (names(anew), names(held))
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use key_vault_double::{Fault, FaultRule};
 use secret_service::proto::{secret_reference::Encoding, *};
 use tonic::Code;
 
-use crate::support::{World, requests::*};
+use crate::support::{Options, World, requests::*};
 
 const TAG: &str = "file-encoding";
 
@@ -213,4 +214,25 @@ async fn new_bytes_that_the_references_would_not_decode_are_refused() {
     world.client.delete_synced_secret(delete("b")).await.unwrap();
     world.client.add_vault_secret_version(named("cert", Encoding::Base64)).await.unwrap();
     assert_eq!(world.somebody.reads("plain").await, hex::encode("pump"), "as the reference says");
+}
+
+#[tokio::test]
+async fn a_reference_that_is_sent_again_keeps_the_encoding_that_it_took_from_the_tag() {
+    let mut world =
+        World::start_with(Options { vault_timeout: Duration::from_secs(3), ..Options::default() }).await;
+    world.client.create_vault_secret(data("cert", b"pump")).await.unwrap();
+    let secret = world.create("a", vec![existing("k", "cert")]).await;
+    assert_eq!(secret.references[0].encoding(), Encoding::Hex);
+    next_second().await;
+    // A version without the tag.
+    world.somebody.sets("cert", &hex::encode("valve")).await;
+    let request = with_references("a", vec![existing("k", "cert")]);
+    let same = world.client.update_synced_secret(request.clone()).await.unwrap().into_inner();
+    assert_eq!((same.references[0].encoding(), same.etag), (Encoding::Hex, secret.etag));
+    world.client.sync_synced_secret(sync("a")).await.unwrap();
+    assert_eq!(world.edge("a").await.unwrap()["k"], "valve");
+    // Nothing is asked of the vault for it.
+    world.vault.faults().add(FaultRule::new(Fault::status(503, "ServiceUnavailable")));
+    let same = world.client.update_synced_secret(request).await.unwrap().into_inner();
+    assert_eq!(same.references[0].encoding(), Encoding::Hex);
 }

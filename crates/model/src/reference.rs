@@ -94,10 +94,12 @@ pub struct EncodingError(pub Encoding);
 impl Reference {
     /// Whether two references put the same bytes under the same key.
     pub fn has_same_spec(&self, other: &Self) -> bool {
-        self.key == other.key
-            && self.vault_secret == other.vault_secret
-            && self.version == other.version
-            && self.encoding == other.encoding
+        self.has_same_source(other) && self.encoding == other.encoding
+    }
+
+    /// Whether two references put the same value under the same key, decoded in whatever way.
+    pub fn has_same_source(&self, other: &Self) -> bool {
+        self.key == other.key && self.vault_secret == other.vault_secret && self.version == other.version
     }
 
     /// Whether two references wait for the same value to be stored.

@@ -145,3 +145,20 @@ async fn an_adoption_requires_rights_on_the_vault_secrets_it_takes_over_and_name
     is_refused(adopter.adopt_synced_secret(adopt("edp1secrets", named)).await, "eventhub-connection");
     adopter.adopt_synced_secret(adopt("edp1secrets", vec![])).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_reference_whose_encoding_is_that_of_the_tag_may_be_sent_again_without_the_right_to_refer() {
+    let world = world(|_| {}).await;
+    let file = NewVaultSecret { data: b"pump".to_vec(), ..Default::default() };
+    let mut editor = world.caller(Some(&world.token("editor", AUDIENCE).await)).await;
+    let file = CreateVaultSecretRequest { secret: Some(file), ..create_vault_secret("cert", "") };
+    editor.create_vault_secret(file).await.unwrap();
+    editor.create_synced_secret(create("mine", vec![existing("a", "cert")])).await.unwrap();
+    let mut keeper = account(&world, "keeper", &[("syncedsecrets", &["update"], &["mine"])]).await;
+    sleep(REMEMBERED * 2).await;
+    let same = with_references("mine", vec![existing("a", "cert")]);
+    let same = keeper.update_synced_secret(same).await.unwrap().into_inner();
+    assert_eq!(same.references[0].encoding(), Encoding::Hex);
+    let raw = SecretReference { encoding: Encoding::Utf8.into(), ..existing("a", "cert") };
+    is_refused(keeper.update_synced_secret(with_references("mine", vec![raw])).await, "cert");
+}
