@@ -11,7 +11,7 @@ use crate::{
         self, ConditionType, Origin, Reason, Reference, ReferenceStatus, SecretType, State, SyncedSecret,
         SyncedSecretId,
     },
-    secrets::{Cause, Error, NewReference, Problem, create::accept},
+    secrets::{Cause, Error, NewReference, Problem, create::accept, encoding},
     store::{EdgeRecord, Record},
 };
 
@@ -60,6 +60,9 @@ pub(super) fn adopt_secret_sync(
     }
     record.adopted = Some(there.uid);
     record.secret.secret_type = secret_type(&there.secret_type)?;
+    if !given.is_empty() {
+        encoding::note(&mut record.secret, &given);
+    }
     record.secret.references = match given.is_empty() {
         true => equivalent_references(there.keys)?,
         false => given.into_iter().map(|new| new.reference).collect(),
@@ -94,14 +97,14 @@ fn beside(key: &str) -> Problem {
 /// Adopts a Kubernetes Secret without a SecretSync.
 pub(super) fn adopt_plain_secret(adoption: Adoption, uid: Uuid, there: Adoptable) -> Result<Adopted, Error> {
     check_plain_secret(&adoption.id, &there)?;
-    let references: Vec<Reference> = adoption.references.into_iter().map(|new| new.reference).collect();
     let mut secret = SyncedSecret {
         secret_type: secret_type(&there.secret_type)?,
-        references,
         // Its earlier life had generations, too, and a generation is never reused.
         generation: there.generation.unwrap_or_default(),
         ..SyncedSecret::new(adoption.id, uid, Origin::Managed, model::now())
     };
+    encoding::note(&mut secret, &adoption.references);
+    secret.references = adoption.references.into_iter().map(|new| new.reference).collect();
     become_managed(&mut secret);
     let mut record = Record::new(secret, ADOPTING);
     record.edge.uid = Some(there.uid);
@@ -125,6 +128,7 @@ pub(super) fn adopt_conflicting(
     let mut secret = conflicting.secret.clone();
     secret.secret_type = secret_type(&there.secret_type)?;
     if !given.is_empty() {
+        encoding::note(&mut secret, &given);
         secret.references = given.into_iter().map(|new| new.reference).collect();
     }
     become_managed(&mut secret);

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Call, Cause, Error, NewReference, Problem, Referable, Secrets};
+use super::{Call, Cause, Error, NewReference, Problem, Referable, Secrets, encoding};
 use crate::{
     edge::{
         UID_LABEL,
@@ -46,7 +46,7 @@ impl Secrets {
     async fn adopt(
         &self,
         call: Call,
-        adoption: Adoption,
+        mut adoption: Adoption,
         validate_only: bool,
     ) -> Result<SyncedSecret, Error> {
         if let Some(recorded) = self.replayed(&call).await? {
@@ -62,6 +62,9 @@ impl Secrets {
             Error::refuse(self.foreign_name("name", &adoption.id).into_iter().collect())?;
         }
         let engine = self.0.reconciler.engine()?;
+        let reads = self.0.reconciler.shared_reads(self.vault());
+        let held = cached.as_ref().map(|cached| cached.secret.references.as_slice()).unwrap_or_default();
+        encoding::resolve(engine, &mut adoption.references, held, &reads).await;
         let Adopted { record, keys, labels } = match &cached {
             Some(record) if record.secret.origin == Origin::Unmanaged => {
                 match self.adoptable(engine, record).await? {
@@ -106,7 +109,6 @@ impl Secrets {
         let is_ours = |cached: &&Arc<Record>| cached.secret.origin == Origin::Managed;
         let had = cached.as_ref().filter(is_ours).map(|cached| &cached.secret.secret_type);
         self.check_adoptable(Some(secret_type).filter(|found| had != Some(*found)), &labels)?;
-        let reads = self.0.reconciler.shared_reads(self.vault());
         let class_is_new = cached.as_ref().is_none_or(|cached| cached.secret.origin == Origin::Unmanaged);
         self.check_adoption(engine, &record, &keys, class_is_new, &reads).await?;
         if validate_only {

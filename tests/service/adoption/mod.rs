@@ -1,6 +1,7 @@
 //! What other tools made: listed as it is, and taken over without the Secret ever being away or another.
 
 mod calls;
+mod encodings;
 mod exactness;
 mod in_place;
 mod listing;
