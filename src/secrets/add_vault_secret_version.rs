@@ -69,7 +69,8 @@ impl Secrets {
                 new.tags.insert(ownership::TAG.to_owned(), tag);
                 let stored = self.vault().set(&name, &new, Priority::Interactive).await;
                 let stored = stored.map_err(|error| Cause::Vault(Arc::new(error)));
-                self.end_vault_write(&call, AuditAction::AddVaultSecretVersion, &resource(&name), stored)
+                let (action, only_attempt) = (AuditAction::AddVaultSecretVersion, again.is_none());
+                self.end_vault_write(&call, action, &resource(&name), only_attempt, stored)
                     .await
                     .map_err(|cause| field("parent", cause))?
             }

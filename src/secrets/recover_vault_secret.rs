@@ -61,7 +61,8 @@ impl Secrets {
             Some(live) => Ok(live),
             None => self.recover_and_wait(&name, call.deadline - MARGIN).await,
         };
-        let recovered = self.end_vault_write(&call, action, &resource, recovered).await;
+        // The recovery is repeated: the error is only that of the last attempt.
+        let recovered = self.end_vault_write(&call, action, &resource, false, recovered).await;
         let recovered = recovered.map_err(|cause| Error::Refused(vec![Problem::new("name", cause)]))?;
         self.sync_users_of(&name);
         Ok(self.listed(recovered.secret))

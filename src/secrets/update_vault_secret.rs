@@ -61,8 +61,9 @@ impl Secrets {
         self.begin_vault_write(&call, action.clone(), &resource, again.is_none(), Some(&intent)).await?;
         let changed = self.vault().update(&name, &held.version, &update, Priority::Interactive).await;
         let changed = changed.map_err(|error| Cause::Vault(Arc::new(error)));
+        // The vault's client repeats an update: the error is only that of the last attempt.
         let changed = self
-            .end_vault_write(&call, action, &resource, changed)
+            .end_vault_write(&call, action, &resource, false, changed)
             .await
             .map_err(|cause| Error::Refused(vec![Problem::new("vault_secret", cause)]))?;
         self.sync_users_of(&name);

@@ -182,7 +182,7 @@ impl Secrets {
             None => Ok(stored.version),
         });
         let version = self
-            .end_vault_write(&call, AuditAction::CreateVaultSecret, &resource(&name), stored)
+            .end_vault_write(&call, AuditAction::CreateVaultSecret, &resource(&name), again.is_none(), stored)
             .await
             .map_err(|cause| field("vault_secret_id", cause))?;
         Ok(self.listed(version.secret))
@@ -212,15 +212,17 @@ impl Secrets {
         Ok(transaction.commit().await?)
     }
 
-    /// Records the result of a write to the vault.
+    /// Records the result of a write to the vault. A refusal forgets the request only if `only_attempt`: it
+    /// says nothing about attempts before it, which may have been carried out.
     pub(super) async fn end_vault_write(
         &self,
         call: &Call,
         action: AuditAction,
         resource: &str,
+        only_attempt: bool,
         written: Result<VaultSecretVersion, Cause>,
     ) -> Result<VaultSecretVersion, Cause> {
-        let recorded = self.record_vault_write(call, action, resource, &written).await;
+        let recorded = self.record_vault_write(call, action, resource, only_attempt, &written).await;
         if let Err(error) = recorded {
             // A retry finds what was stored by its tag in the vault.
             tracing::error!(%error, resource, "failed to record the result of a vault write");
@@ -233,6 +235,7 @@ impl Secrets {
         call: &Call,
         action: AuditAction,
         resource: &str,
+        only_attempt: bool,
         written: &Result<VaultSecretVersion, Cause>,
     ) -> Result<(), Error> {
         let event = match written {
@@ -249,7 +252,7 @@ impl Secrets {
                 let response = serde_json::to_vec(version).map_err(|_| Error::Internal)?;
                 transaction.answer_request(request, &response).await?;
             }
-            (Some(request), Err(cause)) if !may_have_been_stored(cause) => {
+            (Some(request), Err(cause)) if only_attempt && !may_have_been_stored(cause) => {
                 transaction.forget_request(request).await?;
             }
             _ => {}

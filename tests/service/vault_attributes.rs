@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use key_vault_double::{Fault, FaultRule, OnOperation, Operation, Seed};
+use key_vault_double::{Fault, FaultRule, OnOperation, Operation, Seed, VaultFault};
 use prost_types::{FieldMask, Timestamp};
 use secret_service::proto::*;
 use tonic::Code;
@@ -291,4 +291,50 @@ async fn a_recovery_that_takes_longer_than_the_caller_waits_goes_on() {
     assert_eq!((late.code, late.reason.as_str()), (Code::DeadlineExceeded, "VAULT_SECRET_BEING_RECOVERED"));
     let again = world.client.recover_vault_secret(request).await.unwrap().into_inner();
     assert_eq!(again.name, vault_name("v"));
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_lost_answer_does_not_make_a_retry_a_new_call() {
+    let mut world =
+        World::start_with(Options { vault_timeout: Duration::from_secs(3), ..Options::default() }).await;
+    world.seed("v", "one").await;
+    let [first] = versions(&mut world, "v").await.try_into().unwrap();
+    // The first attempt in the vault is carried out, the second one is refused.
+    let lost = |operation| FaultRule::new(Fault::Reset).on(operation).after();
+    let refused = |operation| FaultRule::new(VaultFault::ForbiddenByRbac).on(operation);
+    world.vault.faults().add(lost(Operation::SecretUpdate).times(1));
+    world.vault.faults().add(refused(Operation::SecretUpdate));
+    let request = UpdateVaultSecretRequest { request_id: Uuid::new_v4().to_string(), ..enabled("v", false) };
+    let failed = world.client.update_vault_secret(request.clone()).await.unwrap_err();
+    assert_eq!(failed.code(), Code::PermissionDenied);
+    world.vault.faults().clear();
+    next_second().await;
+    world.somebody.sets("v", "two").await;
+    let changed = world.client.update_vault_secret(request).await.unwrap().into_inner();
+    assert_eq!(changed.name, first.name);
+    assert!(got(&mut world, "v").await.enabled, "the new version was not disabled");
+
+    world.somebody.deletes("v").await;
+    world.vault.faults().add(lost(Operation::SecretRecover).times(1));
+    world.vault.faults().add(refused(Operation::SecretRecover));
+    let request = RecoverVaultSecretRequest { request_id: Uuid::new_v4().to_string(), ..recover("v") };
+    let failed = world.client.recover_vault_secret(request.clone()).await.unwrap_err();
+    assert_eq!(failed.code(), Code::PermissionDenied);
+    world.vault.faults().clear();
+    world.client.recover_vault_secret(request).await.unwrap();
+
+    // Here the second call is refused, before it knows what became of the first.
+    world.vault.faults().add(lost(Operation::SecretSet));
+    let request = CreateVaultSecretRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..create_vault_secret("fresh", "one")
+    };
+    let failed = world.client.create_vault_secret(request.clone()).await.unwrap_err();
+    assert_eq!(failed.code(), Code::Unavailable);
+    world.vault.faults().clear();
+    world.vault.faults().add(refused(Operation::SecretListVersions));
+    let failed = world.client.create_vault_secret(request.clone()).await.unwrap_err();
+    assert_eq!(failed.code(), Code::PermissionDenied);
+    world.vault.faults().clear();
+    world.client.create_vault_secret(request).await.unwrap();
 }
