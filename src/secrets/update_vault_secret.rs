@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Cause, Error, Problem, Secrets, vault_secrets::resource};
@@ -16,6 +17,9 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 struct Intent {
     changes: VaultVersion,
+    /// When the version was changed last before.
+    #[serde(default)]
+    update_time: Option<Timestamp>,
 }
 
 impl Secrets {
@@ -45,22 +49,34 @@ impl Secrets {
         let again = self.recorded(&call).await?;
         let intent = match &again {
             Some(Some(response)) => match serde_json::from_slice::<Intent>(response) {
-                Ok(intent) => Some(intent.changes),
+                Ok(intent) => Some(intent),
                 Err(_) => return super::vault_secrets::answered(name, response),
             },
             _ => None,
         };
-        let held = self.version_to_change(&name, intent.as_ref().or(version.as_ref())).await?;
+        let meant = intent.as_ref().map(|intent| &intent.changes);
+        let held = self.version_to_change(&name, meant.or(version.as_ref())).await?;
         let update = complete(update, &held)?;
         if validate_only {
             return Ok(preview(held, update));
         }
         let (action, resource) = (AuditAction::UpdateVaultSecret, resource(&name));
-        let intent = serde_json::to_vec(&Intent { changes: held.version.clone() });
-        let intent = intent.map_err(|_| Error::Internal)?;
-        self.begin_vault_write(&call, action.clone(), &resource, again.is_none(), Some(&intent)).await?;
-        let changed = self.vault().update(&name, &held.version, &update, Priority::Interactive).await;
-        let changed = changed.map_err(|error| Cause::Vault(Arc::new(error)));
+        let is_carried_out = intent.is_some() && preview(held.clone(), update.clone()) == held;
+        // Whoever changed it since an earlier attempt was answered that it is so.
+        if !is_carried_out && intent.is_some_and(|intent| intent.update_time != held.secret.update_time) {
+            return Err(Error::Stale(resource));
+        }
+        let changed = match is_carried_out {
+            true => Ok(held),
+            false => {
+                let intent = Intent { changes: held.version.clone(), update_time: held.secret.update_time };
+                let intent = serde_json::to_vec(&intent).map_err(|_| Error::Internal)?;
+                let first_time = again.is_none();
+                self.begin_vault_write(&call, action.clone(), &resource, first_time, Some(&intent)).await?;
+                let changed = self.vault().update(&name, &held.version, &update, Priority::Interactive).await;
+                changed.map_err(|error| Cause::Vault(Arc::new(error)))
+            }
+        };
         // The vault's client repeats an update: the error is only that of the last attempt.
         let changed = self
             .end_vault_write(&call, action, &resource, false, changed)
@@ -161,8 +177,10 @@ fn complete(mut update: VaultSecretUpdate, held: &VaultSecretVersion) -> Result<
 fn preview(mut held: VaultSecretVersion, update: VaultSecretUpdate) -> VaultSecretVersion {
     let secret = &mut held.secret;
     secret.enabled = update.enabled.unwrap_or(secret.enabled);
-    secret.not_before_time = update.not_before_time.or(secret.not_before_time);
-    secret.expire_time = update.expire_time.or(secret.expire_time);
+    // The vault keeps whole seconds.
+    let whole = |time: Timestamp| Timestamp::from_second(time.as_second()).unwrap_or(time);
+    secret.not_before_time = update.not_before_time.map(whole).or(secret.not_before_time);
+    secret.expire_time = update.expire_time.map(whole).or(secret.expire_time);
     if let Some(content_type) = update.content_type {
         secret.content_type = content_type;
     }

@@ -338,3 +338,36 @@ async fn a_refusal_after_a_lost_answer_does_not_make_a_retry_a_new_call() {
     world.vault.faults().clear();
     world.client.create_vault_secret(request).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_retry_does_not_take_back_what_another_call_changed_since() {
+    let mut world =
+        World::start_with(Options { vault_timeout: Duration::from_secs(3), ..Options::default() }).await;
+    world.seed("v", "one").await;
+    next_second().await;
+    let lost = || FaultRule::new(Fault::Reset).on(Operation::SecretUpdate).after();
+    let disable =
+        || UpdateVaultSecretRequest { request_id: Uuid::new_v4().to_string(), ..enabled("v", false) };
+    world.vault.faults().add(lost());
+    let request = disable();
+    world.client.update_vault_secret(request.clone()).await.unwrap_err();
+    world.vault.faults().clear();
+    next_second().await;
+    assert!(world.client.update_vault_secret(enabled("v", true)).await.unwrap().into_inner().enabled);
+    let refused = world.client.update_vault_secret(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Aborted);
+    assert!(got(&mut world, "v").await.enabled, "the other call was answered so");
+
+    // Where it was carried out and nobody changed it, a retry is answered without another write.
+    world.vault.faults().add(lost());
+    let expires = days(7).map(|time| Timestamp { nanos: 500_000_000, ..time });
+    let request = UpdateVaultSecretRequest {
+        request_id: Uuid::new_v4().to_string(),
+        ..change(VaultSecret { expire_time: expires, ..named("v") }, &["enabled", "expire_time"])
+    };
+    world.client.update_vault_secret(request.clone()).await.unwrap_err();
+    world.vault.faults().clear();
+    let writes = world.vault.requests().of(Operation::SecretUpdate);
+    assert!(!world.client.update_vault_secret(request).await.unwrap().into_inner().enabled);
+    assert_eq!(world.vault.requests().of(Operation::SecretUpdate), writes);
+}
