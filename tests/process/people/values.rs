@@ -33,6 +33,28 @@ async fn one_trailing_newline_of_stdin_is_dropped_and_a_file_is_read_unchanged()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_rotated_in_the_encoding_that_the_vault_secret_has() {
+    let world = World::start().await;
+    let file = world.directory().join("file");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "pump").unwrap();
+    pipe(&world, "text", &["vault", "create", "text", "--value-file", "-"]).await.ok();
+    say(&world, &["vault", "create", "hex", "--data-file", path]).await.ok();
+    let base64 = ["--data-file", path, "--tag", "file-encoding=base64"];
+    say(&world, &[&["vault", "create", "base64"], base64.as_slice()].concat()).await.ok();
+    for bytes in ["valve", "motor"] {
+        std::fs::write(&file, bytes).unwrap();
+        for (name, stored) in [("text", bytes.to_owned()), ("hex", hex::encode(bytes))] {
+            tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+            say(&world, &["vault", "rotate", name, "--data-file", path]).await.ok();
+            assert_eq!(world.somebody.reads(name).await, stored, "{name}");
+        }
+    }
+    say(&world, &["vault", "rotate", "base64", "--data-file", path]).await.ok();
+    assert_eq!(world.somebody.reads("base64").await, "bW90b3I=");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_command_prints_a_value() {
     const VALUE: &str = "canary-5e1f";
     let world = World::start().await;

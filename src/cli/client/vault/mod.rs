@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     cli::CommandError,
+    model::Encoding,
     proto::{self, condition::Status},
 };
 
@@ -209,7 +210,15 @@ impl New {
         about: proto::NewVaultSecret,
     ) -> Result<proto::NewVaultSecret, CommandError> {
         if let Some(file) = &self.data_file {
-            return Ok(proto::NewVaultSecret { data: read_data(name.id(), file)?, ..about });
+            // A tag that is kept or given says how the file is stored.
+            let encoding = match Encoding::of_tags(&about.tags) {
+                None => proto::secret_reference::Encoding::Unspecified,
+                Some(Encoding::Utf8) => proto::secret_reference::Encoding::Utf8,
+                Some(Encoding::Base64) => proto::secret_reference::Encoding::Base64,
+                Some(Encoding::Hex) => proto::secret_reference::Encoding::Hex,
+            };
+            let data = read_data(name.id(), file)?;
+            return Ok(proto::NewVaultSecret { data, encoding: encoding.into(), ..about });
         }
         let value = self.reading.read(name.id(), self.value_file.as_deref())?.into_new().value;
         Ok(proto::NewVaultSecret { value, ..about })
