@@ -81,10 +81,8 @@ pub(super) fn note(secret: &mut SyncedSecret, references: &[NewReference]) {
         secret.conditions.retain(|condition| condition.kind != ConditionType::Encoded);
         return;
     }
-    let message = format!(
-        "{}; change the encoding with UpdateSyncedSecret, or the tag with UpdateVaultSecret.",
-        differing.join("; ")
-    );
+    // Nothing looks at the tag again: to change it would not clear this.
+    let message = format!("{}; change the encoding with UpdateSyncedSecret.", differing.join("; "));
     let reason = Reason::EncodingDiffersFromTag;
     secret.set_condition(Condition::new(ConditionType::Encoded, Status::False, reason, message));
 }

@@ -111,6 +111,7 @@ async fn an_encoding_that_differs_from_the_tag_is_told_until_it_does_not() {
     let (reason, message) = warned(&secret).unwrap();
     assert_eq!(reason, "EncodingDiffersFromTag");
     assert!(message.contains("\"k\"") && message.contains("utf-8") && message.contains("hex"), "{message}");
+    assert!(!message.contains("UpdateVaultSecret"), "nothing looks at the tag again: {message}");
     assert_eq!(world.edge("a").await.unwrap()["k"], hex::encode("pump"), "the caller's word counts");
 
     // What was read and is sent back stays, and stays told.
