@@ -290,7 +290,7 @@ class NewVaultSecret(_message.Message):
     """This or `data` is required; at most 25,600 bytes."""
     content_type: _builtins.str
     data: _builtins.bytes
-    """Bytes to store, such as a certificate. The vault keeps them in `encoding`, hex if it is unspecified."""
+    """Bytes to store, such as a certificate. The vault keeps them in `encoding`. Unspecified: hex, and for a new version as the one before."""
     encoding: Global___SecretReference.Encoding.ValueType
     """Of the value in the vault: sets the tag "file-encoding". With `data`, an empty content type is application/x-pem-file,
     application/pkix-cert or application/pkix-crl where the bytes are one.

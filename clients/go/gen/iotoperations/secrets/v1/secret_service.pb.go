@@ -703,7 +703,7 @@ type NewVaultSecret struct {
 	NotBeforeTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=not_before_time,json=notBeforeTime,proto3" json:"not_before_time,omitempty"`
 	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
 	Tags          map[string]string      `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Data          []byte                 `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"` // Bytes to store, such as a certificate. The vault keeps them in `encoding`, hex if it is unspecified.
+	Data          []byte                 `protobuf:"bytes,6,opt,name=data,proto3" json:"data,omitempty"` // Bytes to store, such as a certificate. The vault keeps them in `encoding`. Unspecified: hex, and for a new version as the one before.
 	// Of the value in the vault: sets the tag "file-encoding". With `data`, an empty content type is application/x-pem-file,
 	// application/pkix-cert or application/pkix-crl where the bytes are one.
 	Encoding      SecretReference_Encoding `protobuf:"varint,7,opt,name=encoding,proto3,enum=iotoperations.secrets.v1.SecretReference_Encoding" json:"encoding,omitempty"`

@@ -227,7 +227,7 @@ export type NewVaultSecret = Message<"iotoperations.secrets.v1.NewVaultSecret"> 
   tags: { [key: string]: string };
 
   /**
-   * Bytes to store, such as a certificate. The vault keeps them in `encoding`, hex if it is unspecified.
+   * Bytes to store, such as a certificate. The vault keeps them in `encoding`. Unspecified: hex, and for a new version as the one before.
    *
    * @generated from field: bytes data = 6;
    */
