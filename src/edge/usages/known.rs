@@ -27,6 +27,8 @@ pub(super) struct Known {
     kinds: BTreeMap<GroupKind, Kind>,
     /// Kinds that used something before the start and that the cluster has not served since then.
     expected: BTreeMap<String, Expected>,
+    /// Since when every discovery has not shown the Instances, and whether they may still come.
+    instances_missing: Option<(Instant, bool)>,
     /// Secrets whose usages have changed since the consumer last took them.
     pub changed: HashSet<String>,
 }
@@ -93,7 +95,7 @@ impl Known {
     pub fn nothing_of(groups: BTreeSet<&str>) -> Self {
         let groups = groups.into_iter().map(|group| (group.to_owned(), ListState::default())).collect();
         let (all, kinds, expected) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { all, groups, kinds, expected, changed: HashSet::new() }
+        Self { all, groups, kinds, expected, instances_missing: None, changed: HashSet::new() }
     }
 
     /// Programs use these secrets under fixed names.
@@ -111,7 +113,11 @@ impl Known {
 
     /// Whether an expected kind is still missing.
     pub fn is_expecting(&self) -> bool {
-        !self.expected.is_empty()
+        !self.expected.is_empty() || self.may_instances_come()
+    }
+
+    fn may_instances_come(&self) -> bool {
+        self.instances_missing.is_some_and(|(_, may_come)| may_come)
     }
 
     /// All groups were discovered. Expected kinds that have been missing for `patience` count as gone.
@@ -186,6 +192,9 @@ impl Known {
         let kind = self.kinds.get(&instance);
         let lists = self.groups.get(&instance.group).into_iter().chain(kind.map(|kind| &kind.list));
         let Some(open) = lists.into_iter().find(|list| !list.once) else {
+            if self.may_instances_come() {
+                return ClassRefs::Pending;
+            }
             let classes = kind.into_iter().flat_map(|kind| kind.classes.values()).flatten();
             return ClassRefs::Listed(classes.cloned().collect::<BTreeSet<_>>().into_iter().collect());
         };
@@ -245,6 +254,12 @@ impl Known {
         patience: Duration,
     ) -> BTreeSet<GroupKind> {
         self.groups.entry(group.to_owned()).or_default().succeed();
+        let instance = ClassRef::group_kind();
+        if instance.group == group {
+            let since = self.instances_missing.map_or_else(Instant::now, |(since, _)| since);
+            let is_served = served.contains(&instance);
+            self.instances_missing = (!is_served).then(|| (since, since.elapsed() < patience));
+        }
         let mut gone = BTreeSet::new();
         for (kind, known) in self.kinds.iter_mut().filter(|(kind, _)| kind.group == group) {
             if served.contains(kind) {

@@ -154,6 +154,27 @@ async fn a_kind_that_used_something_before_the_start_is_a_gap_until_it_is_served
     }
 }
 
+/// An API server that has just started serves them a moment later. Until then no other class is the default one: all
+/// pairs would be written with its identity.
+#[tokio::test(start_paused = true)]
+async fn instances_that_are_not_served_yet_do_not_count_as_none() {
+    let (instance, patience) = (ClassRef::group_kind(), Duration::from_secs(5));
+    let grace = Duration::from_secs(30);
+    for comes in [false, true] {
+        let mut known = Known::nothing_of([instance.group.as_str()].into());
+        for _ in 0..2 {
+            known.group_discovered(&instance.group, &BTreeSet::new(), patience);
+            assert_eq!((known.class_refs(grace), known.is_expecting()), (ClassRefs::Pending, true));
+            tokio::time::advance(Duration::from_secs(4)).await;
+        }
+        let served = if comes { [instance.clone()].into() } else { BTreeSet::new() };
+        known.group_discovered(&instance.group, &served, patience);
+        assert!(!known.is_expecting(), "{comes}");
+        known.kind_listed(&instance, HashMap::new());
+        assert_eq!(known.class_refs(grace), ClassRefs::Listed(Vec::new()), "{comes}");
+    }
+}
+
 #[test]
 fn the_default_class_is_unknown_until_the_instances_are_listed_or_can_not_be() {
     let instance = ClassRef::group_kind();
