@@ -113,14 +113,8 @@ pub(in crate::api::rpc) fn checked_resource(checked: &CheckedResource) -> proto:
 /// A vault secret and the synced secrets that refer to it.
 pub(in crate::api::rpc) fn listed_vault_secret(listed: ListedVaultSecret) -> proto::VaultSecret {
     let secret = listed.secret;
-    let encoding = match Encoding::of_tags(&secret.tags) {
-        None => proto::secret_reference::Encoding::Unspecified,
-        Some(Encoding::Utf8) => proto::secret_reference::Encoding::Utf8,
-        Some(Encoding::Base64) => proto::secret_reference::Encoding::Base64,
-        Some(Encoding::Hex) => proto::secret_reference::Encoding::Hex,
-    };
     proto::VaultSecret {
-        encoding: encoding.into(),
+        encoding: encoding(Encoding::of_tags(&secret.tags)).into(),
         name: format!("vaultSecrets/{}", secret.name),
         enabled: secret.enabled,
         content_type: secret.content_type,
@@ -147,18 +141,24 @@ pub(in crate::api::rpc) fn vault_secret_version(version: &VaultSecretVersion) ->
     }
 }
 
+fn encoding(encoding: Option<Encoding>) -> proto::secret_reference::Encoding {
+    match encoding {
+        None => proto::secret_reference::Encoding::Unspecified,
+        Some(Encoding::Utf8) => proto::secret_reference::Encoding::Utf8,
+        Some(Encoding::Base64) => proto::secret_reference::Encoding::Base64,
+        Some(Encoding::Hex) => proto::secret_reference::Encoding::Hex,
+    }
+}
+
 fn reference(reference: &Reference) -> proto::SecretReference {
-    let encoding = match reference.encoding {
-        Encoding::Utf8 => proto::secret_reference::Encoding::Unspecified,
-        Encoding::Base64 => proto::secret_reference::Encoding::Base64,
-        Encoding::Hex => proto::secret_reference::Encoding::Hex,
-    };
+    // UTF8 is what no encoding meant before it had a name, and is still shown so.
+    let given = Some(reference.encoding).filter(|encoding| *encoding != Encoding::Utf8);
     let text = |version: &crate::model::VaultVersion| version.as_str().to_owned();
     proto::SecretReference {
         key: reference.key.as_str().to_owned(),
         vault_secret: format!("vaultSecrets/{}", reference.vault_secret),
         version: reference.version.as_ref().map(text).unwrap_or_default(),
-        encoding: encoding.into(),
+        encoding: encoding(given).into(),
         create: None,
         synced_version: reference.status.synced_version.as_ref().map(text).unwrap_or_default(),
         expire_time: reference.status.expire_time.map(timestamp),
