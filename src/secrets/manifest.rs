@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use zeroize::Zeroize;
 
-use crate::model::{GroupKind, SyncedSecretId};
+use crate::model::{GroupKind, SyncedSecretId, can_be_name};
 
 /// Bytes of a manifest.
 pub const MANIFEST_BYTES: usize = 262_144;
@@ -357,8 +357,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
         self.limits.take(self.path + text.len())?;
         // What can't be a name is more likely a value, and is not kept.
-        let is_odd = |c: char| c.is_whitespace() || c.is_control();
-        let is_name = text.len() <= NAME_BYTES && !text.contains(is_odd);
+        let is_name = text.len() <= NAME_BYTES && can_be_name(text);
         Ok(Value::String(if is_name { text } else { NO_NAME }.to_owned()))
     }
 

@@ -28,7 +28,8 @@ pub use reference::{ENCODING_TAG, Encoding, EncodingError, NotBefore, Reference,
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use usage::{
     ClassRef, GroupKind, KeySet, Misfit, Needs, Output, Purpose, PurposeField, PurposeKey, Subject, Usage,
-    UsagePlace, UsageRule, UsageRules, UsedBy, User, controls, in_words, is_idle, is_workload, workloads_of,
+    UsagePlace, UsageRule, UsageRules, UsedBy, User, can_be_name, controls, in_words, is_idle, is_workload,
+    workloads_of,
 };
 pub use vault_secret::{NewVaultSecret, VaultSecret, VaultSecretUpdate, VaultSecretVersion, VaultValue};
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use class::ClassRef;
 pub use extract::{Subject, UsageRules};
 pub use purposes::{Misfit, Purpose, PurposeField, PurposeKey};
-pub use rule::UsageRule;
+pub use rule::{UsageRule, can_be_name};
 pub use workloads::{controls, is_idle, is_workload, workloads_of};
 
 /// Stands for the field of a usage that no resource names. No path has a space.

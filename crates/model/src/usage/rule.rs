@@ -247,13 +247,17 @@ fn key_set(text: &str) -> Result<KeySet, NameError> {
     Ok(set)
 }
 
+/// Whether a text can be the name of a secret or of a key, by its characters: what has blanks is more likely a value.
+pub fn can_be_name(text: &str) -> bool {
+    !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
 // === impl Format ===
 
 impl Format {
     /// The secret that a text names, and what the field needs from it; `None` if the text can't be a name.
     /// `beside` holds the fields next to it.
     pub(super) fn read(&self, text: &str, beside: Option<&Map<String, Value>>) -> Option<(String, Needs)> {
-        let odd = |c: char| c.is_whitespace() || c.is_control();
         let (secret, key) = match self {
             Self::Key => text.split_once('/').unwrap_or((text, "")),
             Self::Whole(_) | Self::Output => (text, ""),
@@ -264,8 +268,8 @@ impl Format {
         if secret.is_empty()
             || secret.len() > MAX_CHARS
             || key.len() > MAX_CHARS
-            || text.contains(odd)
-            || key.contains(odd)
+            || !can_be_name(text)
+            || !can_be_name(key)
         {
             return None;
         }
