@@ -46,8 +46,8 @@ async fn tag_of(engine: SyncEngine, reference: &Reference, reads: &SharedReads) 
         let value = reads.get(name, version).await.ok()?;
         return Encoding::of_tags(&value.version.secret.tags);
     }
-    let look = reads.describe(name, version).await.ok()?;
-    Encoding::of_tags(&look.versions.first()?.secret.tags)
+    let description = reads.describe(name, version).await.ok()?;
+    Encoding::of_tags(&description.versions.first()?.secret.tags)
 }
 
 /// Notes in the condition `Encoded` which references have another encoding than the tag says. Those that stay

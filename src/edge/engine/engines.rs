@@ -89,8 +89,8 @@ impl Engines {
         shortest_check: Duration,
     ) -> Self {
         let direct = Direct::new(edge.clone(), index.clone(), vault.clone(), digest.clone());
-        let seen = (edge.clone(), index.clone(), usages);
-        let secret_store = SecretStore::new(seen, options, vault, digest, shortest_check);
+        let cluster = (edge.clone(), index.clone(), usages);
+        let secret_store = SecretStore::new(cluster, options, vault, digest, shortest_check);
         Self { edge, index, direct, secret_store }
     }
 

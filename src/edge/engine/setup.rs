@@ -198,7 +198,7 @@ fn answered(sync: &SecretSync) -> Option<Timestamp> {
 async fn needs((edge, usages): (&Edge, &Usages), options: &Options) -> Vec<Need> {
     let (classes, named, account) = tokio::join!(
         edge.list_classes(),
-        usages.look_at_instances(),
+        usages.list_instances(),
         edge.service_account(&options.service_account)
     );
     let unknown =

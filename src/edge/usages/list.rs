@@ -75,7 +75,7 @@ impl Usages {
     }
 
     /// The default classes that Instances name, from the API server.
-    pub async fn look_at_instances(&self) -> ClassRefs {
+    pub async fn list_instances(&self) -> ClassRefs {
         let instance = ClassRef::group_kind();
         let unlisted = |error| {
             let (what, group) = (instance.to_string(), instance.group.clone());
