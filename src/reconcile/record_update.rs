@@ -162,15 +162,9 @@ mod tests {
     fn described(update_time: Option<Timestamp>) -> VaultSecretVersion {
         VaultSecretVersion {
             secret: VaultSecret {
-                name: "Edp1-User".parse().unwrap(),
-                enabled: true,
-                content_type: String::new(),
-                create_time: None,
                 update_time,
-                not_before_time: None,
                 expire_time: Some(Timestamp::UNIX_EPOCH),
-                tags: Default::default(),
-                managed: false,
+                ..VaultSecret::new("Edp1-User".parse().unwrap())
             },
             version: version('1'),
         }

@@ -282,17 +282,7 @@ mod tests {
     }
 
     fn listed(updated: Timestamp) -> VaultSecret {
-        VaultSecret {
-            name: "edp1-user".parse().unwrap(),
-            enabled: true,
-            content_type: String::new(),
-            create_time: None,
-            update_time: Some(updated),
-            not_before_time: None,
-            expire_time: None,
-            tags: Default::default(),
-            managed: false,
-        }
+        VaultSecret { update_time: Some(updated), ..VaultSecret::new("edp1-user".parse().unwrap()) }
     }
 
     #[test]

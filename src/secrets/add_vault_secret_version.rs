@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Call, Cause, Error, Secrets,
-    vault_secrets::{answered, field, resource},
+    vault_secrets::{answered, field, latest, misordered, resource},
 };
 use crate::{
     model::{
@@ -47,8 +47,7 @@ impl Secrets {
             return Err(self.missing(&name).await);
         }
         let tag = self.tag(&call);
-        let before = versions.iter().max_by_key(|held| (held.secret.create_time, held.secret.update_time));
-        let before = before.map(|held| held.secret.clone());
+        let before = latest(&versions).map(|held| held.secret.clone());
         let stored = versions.into_iter().find(|version| {
             again.is_some() && version.secret.tags.get(ownership::TAG).is_some_and(|held| *held == tag)
         });
@@ -181,13 +180,8 @@ fn keep(new: &mut NewVaultSecret, before: Option<VaultSecret>, keep_dates: bool)
             ));
         }
         new.expire_time = new.expire_time.or(before.expire_time);
-        if let (Some(not_before), Some(expire)) = (new.not_before_time, new.expire_time)
-            && not_before >= expire
-        {
-            return Err(Error::invalid(
-                "keep_dates",
-                format!("must leave not_before_time before expire_time: {not_before} and {expire}"),
-            ));
+        if let Some(rule) = misordered(new.not_before_time, new.expire_time) {
+            return Err(Error::invalid("keep_dates", rule));
         }
     }
     Ok(())

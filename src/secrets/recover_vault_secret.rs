@@ -4,16 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{Call, Cause, Error, ListedVaultSecret, Problem, Secrets, vault_secrets::resource};
+use super::{
+    Call, Cause, Error, ListedVaultSecret, Secrets,
+    vault_secrets::{answered, field, latest, resource},
+};
 use crate::{
+    backoff::Backoff,
     model::{AuditAction, VaultSecret, VaultSecretName, VaultSecretVersion},
     vault::{Priority, VaultError},
 };
 
-/// The pauses between looks for a secret that the vault is recovering: the first, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// What is left of the caller's deadline when the service stops waiting.
-const MARGIN: Duration = Duration::from_millis(500);
+/// The pauses between the reads of a secret that the vault is recovering.
+const RECOVERY_POLLS: Backoff = Backoff::doubling(Duration::from_millis(100), Duration::from_secs(2));
+/// The service stops waiting for the recovery this long before the caller's deadline.
+const ANSWER_BEFORE_DEADLINE: Duration = Duration::from_millis(500);
 
 impl Secrets {
     /// Recovers a deleted vault secret, waits until it is there, and re-syncs the synced secrets that refer
@@ -38,7 +42,7 @@ impl Secrets {
     ) -> Result<ListedVaultSecret, Error> {
         let again = self.recorded(&call).await?;
         if let Some(Some(response)) = &again {
-            return Ok(self.listed(super::vault_secrets::answered(name, response)?.secret));
+            return Ok(self.listed(answered(name, response)?.secret));
         }
         let live = self.latest_version(&name).await?;
         // A retry of a call that recovered it finds it live.
@@ -52,18 +56,19 @@ impl Secrets {
         if !deleted {
             return Err(VaultError::NotFound { name, unseen_in: None }.into());
         }
+        // The vault shows nothing else of a deleted secret.
         if validate_only {
-            return Ok(self.listed(preview(name)));
+            return Ok(self.listed(VaultSecret::new(name)));
         }
         let (action, resource) = (AuditAction::RecoverVaultSecret, resource(&name));
         self.begin_vault_write(&call, action.clone(), &resource, again.is_none(), None).await?;
         let recovered = match live {
             Some(live) => Ok(live),
-            None => self.recover_and_wait(&name, call.deadline - MARGIN).await,
+            None => self.recover_and_wait(&name, call.deadline - ANSWER_BEFORE_DEADLINE).await,
         };
         // The recovery is repeated: the error is only that of the last attempt.
         let recovered = self.end_vault_write(&call, action, &resource, false, recovered).await;
-        let recovered = recovered.map_err(|cause| Error::Refused(vec![Problem::new("name", cause)]))?;
+        let recovered = recovered.map_err(|cause| field("name", cause))?;
         self.sync_users_of(&name);
         Ok(self.listed(recovered.secret))
     }
@@ -75,9 +80,8 @@ impl Secrets {
         until: Instant,
     ) -> Result<VaultSecretVersion, Cause> {
         let vault = |error| Cause::Vault(Arc::new(error));
-        let (mut pause, longest) = PAUSES;
         let mut is_accepted = false;
-        loop {
+        for pause in RECOVERY_POLLS.pauses() {
             let refused = match is_accepted {
                 true => None,
                 false => self.vault().recover(name, Priority::Interactive).await.err(),
@@ -96,31 +100,15 @@ impl Secrets {
                 return Ok(latest);
             }
             if Instant::now() + pause >= until {
-                return Err(Cause::Recovering(name.clone()));
+                break;
             }
             sleep(pause).await;
-            pause = (pause * 2).min(longest);
         }
+        Err(Cause::Recovering(name.clone()))
     }
 
     /// The latest version of a vault secret; `None` where it has none.
     async fn latest_version(&self, name: &VaultSecretName) -> Result<Option<VaultSecretVersion>, VaultError> {
-        let versions = self.versions(name).await?;
-        Ok(versions.into_iter().max_by_key(|held| (held.secret.create_time, held.secret.update_time)))
-    }
-}
-
-/// The vault secret that would be there, for `validate_only`: the vault shows nothing else of it.
-fn preview(name: VaultSecretName) -> VaultSecret {
-    VaultSecret {
-        name,
-        enabled: true,
-        content_type: String::new(),
-        create_time: None,
-        update_time: None,
-        not_before_time: None,
-        expire_time: None,
-        tags: Default::default(),
-        managed: false,
+        Ok(latest(&self.versions(name).await?).cloned())
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Cause, Error, Problem, Secrets, vault_secrets::resource};
+use super::{
+    Call, Cause, Error, Problem, Secrets,
+    vault_secrets::{answered, field, misordered, resource},
+};
 use crate::{
     model::{AuditAction, VaultSecretName, VaultSecretUpdate, VaultSecretVersion, VaultVersion, limits},
     reconcile::ownership,
@@ -50,7 +53,7 @@ impl Secrets {
         let intent = match &again {
             Some(Some(response)) => match serde_json::from_slice::<Intent>(response) {
                 Ok(intent) => Some(intent),
-                Err(_) => return super::vault_secrets::answered(name, response),
+                Err(_) => return answered(name, response),
             },
             _ => None,
         };
@@ -81,7 +84,7 @@ impl Secrets {
         let changed = self
             .end_vault_write(&call, action, &resource, false, changed)
             .await
-            .map_err(|cause| Error::Refused(vec![Problem::new("vault_secret", cause)]))?;
+            .map_err(|cause| field("vault_secret", cause))?;
         self.sync_users_of(&name);
         Ok(changed)
     }
@@ -99,9 +102,7 @@ impl Secrets {
         if let Some(version) = version {
             let missing = || VaultError::VersionNotFound { name: name.clone(), version: version.clone() };
             let held = versions.into_iter().find(|held| held.version == *version);
-            return held.ok_or_else(|| {
-                Error::Refused(vec![Problem::new("version", Cause::Vault(Arc::new(missing())))])
-            });
+            return held.ok_or_else(|| field("version", Cause::Vault(Arc::new(missing()))));
         }
         let last = versions.iter().map(|held| held.secret.create_time).max().flatten();
         let mut latest: Vec<_> =
@@ -143,14 +144,10 @@ fn complete(mut update: VaultSecretUpdate, held: &VaultSecretVersion) -> Result<
     let not_before = update.not_before_time.or(secret.not_before_time);
     let expire = update.expire_time.or(secret.expire_time);
     if (update.not_before_time.is_some() || update.expire_time.is_some())
-        && let (Some(not_before), Some(expire)) = (not_before, expire)
-        && not_before >= expire
+        && let Some(rule) = misordered(not_before, expire)
     {
         let field = if update.expire_time.is_some() { "expire_time" } else { "not_before_time" };
-        problems.push(Problem::invalid(
-            format!("vault_secret.{field}"),
-            format!("must leave not_before_time before expire_time: {not_before} and {expire}"),
-        ));
+        problems.push(Problem::invalid(format!("vault_secret.{field}"), rule));
     }
     if let Some(tags) = &mut update.tags {
         // A tag tells whose a version is: it stays what it is.

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+
 use super::{Call, Cause, Error, Secrets, new_vault_secret::may_have_been_stored};
 use crate::{
     model::{
@@ -100,10 +102,8 @@ impl Secrets {
     /// A vault secret, described by its latest version. Reads no value.
     pub async fn get_vault_secret(&self, name: &VaultSecretName) -> Result<ListedVaultSecret, Error> {
         let versions = self.versions(name).await?;
-        let secrets = versions.iter().map(|version| &version.secret);
-        let latest = secrets.max_by_key(|secret| (secret.create_time, secret.update_time));
-        let Some(latest) = latest else { return Err(self.missing(name).await) };
-        Ok(self.listed(latest.clone()))
+        let Some(latest) = latest(&versions) else { return Err(self.missing(name).await) };
+        Ok(self.listed(latest.secret.clone()))
     }
 
     /// A vault secret, and the synced secrets that reference it.
@@ -279,26 +279,24 @@ impl Secrets {
     }
 }
 
+/// The latest of the versions of a vault secret, by the vault's times, which have whole seconds.
+pub(super) fn latest(versions: &[VaultSecretVersion]) -> Option<&VaultSecretVersion> {
+    versions.iter().max_by_key(|held| (held.secret.create_time, held.secret.update_time))
+}
+
+/// Why a vault secret can't have these times; `None` if it can.
+pub(super) fn misordered(not_before: Option<Timestamp>, expire: Option<Timestamp>) -> Option<String> {
+    let (not_before, expire) = not_before.zip(expire).filter(|(not_before, expire)| not_before >= expire)?;
+    Some(format!("must leave not_before_time before expire_time: {not_before} and {expire}"))
+}
+
 /// The recorded answer of a call. An earlier release recorded the version alone.
 pub(super) fn answered(name: VaultSecretName, response: &[u8]) -> Result<VaultSecretVersion, Error> {
     if let Ok(version) = serde_json::from_slice(response) {
         return Ok(version);
     }
     let version = std::str::from_utf8(response).ok().and_then(|text| text.parse().ok());
-    Ok(VaultSecretVersion {
-        secret: VaultSecret {
-            name,
-            enabled: true,
-            content_type: String::new(),
-            create_time: None,
-            update_time: None,
-            not_before_time: None,
-            expire_time: None,
-            tags: Default::default(),
-            managed: false,
-        },
-        version: version.ok_or(Error::Internal)?,
-    })
+    Ok(VaultSecretVersion { secret: VaultSecret::new(name), version: version.ok_or(Error::Internal)? })
 }
 
 /// Fills a page from pages of the vault.
@@ -364,15 +362,11 @@ fn digest_of(id: &str) -> EntryDigest {
 /// The vault secret that a call would create, for `validate_only`.
 fn preview(name: VaultSecretName, new: &NewVaultSecret) -> ListedVaultSecret {
     let secret = VaultSecret {
-        name,
-        enabled: true,
         content_type: new.content_type.clone(),
-        create_time: None,
-        update_time: None,
         not_before_time: new.not_before_time,
         expire_time: new.expire_time,
         tags: new.tags.clone(),
-        managed: false,
+        ..VaultSecret::new(name)
     };
     ListedVaultSecret { secret, synced_secrets: Vec::new() }
 }

@@ -32,6 +32,23 @@ pub struct VaultSecret {
     pub managed: bool,
 }
 
+impl VaultSecret {
+    /// A secret of which only the name is known: enabled, and without attributes.
+    pub fn new(name: VaultSecretName) -> Self {
+        Self {
+            name,
+            enabled: true,
+            content_type: String::new(),
+            create_time: None,
+            update_time: None,
+            not_before_time: None,
+            expire_time: None,
+            tags: BTreeMap::new(),
+            managed: false,
+        }
+    }
+}
+
 /// A version of a vault secret, without its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VaultSecretVersion {
