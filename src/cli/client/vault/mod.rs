@@ -100,6 +100,17 @@ struct Create {
 #[derive(Debug, clap::Args)]
 struct Check {}
 
+/// When a version is valid.
+#[derive(Debug, clap::Args)]
+struct Lifetime {
+    /// Valid from a time (2027-01-31T12:00:00Z) or after a duration from now (1h)
+    #[arg(long, value_name = "TIME", value_parser = arguments::future)]
+    not_before: Option<Timestamp>,
+    /// Valid until a time or for a duration from now (90d)
+    #[arg(long, value_name = "TIME", value_parser = arguments::future)]
+    expires: Option<Timestamp>,
+}
+
 /// A value and its attributes in the vault.
 #[derive(Debug, clap::Args)]
 struct New {
@@ -114,12 +125,8 @@ struct New {
     /// Content type of the value, for example text/plain
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
-    /// Valid from a time (2027-01-31T12:00:00Z) or after a duration from now (1h)
-    #[arg(long, value_name = "TIME", value_parser = arguments::future)]
-    not_before: Option<Timestamp>,
-    /// Valid until a time or for a duration from now (90d)
-    #[arg(long, value_name = "TIME", value_parser = arguments::future)]
-    expires: Option<Timestamp>,
+    #[command(flatten)]
+    lifetime: Lifetime,
     /// A tag. Repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     tag: Vec<String>,
@@ -196,8 +203,8 @@ impl New {
     fn about(&self) -> Result<proto::NewVaultSecret, CommandError> {
         Ok(proto::NewVaultSecret {
             content_type: self.content_type.clone().unwrap_or_default(),
-            not_before_time: self.not_before,
-            expire_time: self.expires,
+            not_before_time: self.lifetime.not_before,
+            expire_time: self.lifetime.expires,
             tags: arguments::words("--tag", &self.tag)?,
             ..Default::default()
         })

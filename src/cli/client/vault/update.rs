@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prost_types::{FieldMask, Timestamp};
+use prost_types::FieldMask;
 
 use super::{
     super::{
@@ -13,7 +13,7 @@ use super::{
         request_id,
         table::{id, plain},
     },
-    versions_table,
+    Lifetime, versions_table,
 };
 use crate::{
     cli::CommandError,
@@ -42,12 +42,8 @@ pub(super) struct Update {
     /// Content type of the value, for example text/plain; an empty one removes it
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
-    /// Valid from a time (2027-01-31T12:00:00Z) or after a duration from now (1h)
-    #[arg(long, value_name = "TIME", value_parser = arguments::future)]
-    not_before: Option<Timestamp>,
-    /// Valid until a time or for a duration from now (90d)
-    #[arg(long, value_name = "TIME", value_parser = arguments::future)]
-    expires: Option<Timestamp>,
+    #[command(flatten)]
+    lifetime: Lifetime,
     /// Add or replace a tag. Repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     tag: Vec<String>,
@@ -64,8 +60,8 @@ impl Update {
         let mut paths = Vec::new();
         let mut mask = |is_named: bool, path: &str| paths.extend(is_named.then(|| path.to_owned()));
         mask(self.enable || self.disable, "enabled");
-        mask(self.not_before.is_some(), "not_before_time");
-        mask(self.expires.is_some(), "expire_time");
+        mask(self.lifetime.not_before.is_some(), "not_before_time");
+        mask(self.lifetime.expires.is_some(), "expire_time");
         mask(self.content_type.is_some(), "content_type");
         let changes_tags = !self.tag.is_empty() || !self.remove_tag.is_empty();
         mask(changes_tags, "tags");
@@ -84,8 +80,8 @@ impl Update {
                 name: self.name.full(),
                 enabled: self.enable,
                 content_type: self.content_type.clone().unwrap_or_default(),
-                not_before_time: self.not_before,
-                expire_time: self.expires,
+                not_before_time: self.lifetime.not_before,
+                expire_time: self.lifetime.expires,
                 tags,
                 ..Default::default()
             }),
