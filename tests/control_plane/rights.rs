@@ -148,7 +148,7 @@ async fn walk(world: &World, caller: &mut Caller) -> Result<(), String> {
     }
     let vault = caller.get_vault(GetVaultRequest::default()).await.map_err(step("look at the vault"))?;
     let conditions = vault.into_inner().conditions;
-    if let Some(settings) = conditions.iter().find(|condition| condition.r#type == "SecureSettings")
+    if let Some(settings) = condition_of(&conditions, "SecureSettings")
         && settings.status() != Status::True
     {
         return Err(format!("secure settings: {}", settings.message));
@@ -208,7 +208,7 @@ async fn stays_well(world: &World, caller: &mut Caller) -> Result<(), String> {
         }
         let secret = caller.get_synced_secret(get("s")).await.map_err(|status| status.to_string())?;
         let conditions = secret.into_inner().conditions;
-        let in_use = conditions.iter().find(|condition| condition.r#type == "InUse");
+        let in_use = condition_of(&conditions, "InUse");
         if in_use.is_none_or(|in_use| in_use.status() == Status::Unknown) {
             return Err("uses: it is not known all the time what uses it".to_owned());
         }

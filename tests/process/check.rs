@@ -59,7 +59,7 @@ async fn get_vault(serving: &mut Process) -> Vault {
 }
 
 fn condition<'a>(vault: &'a Vault, kind: &str) -> &'a Condition {
-    vault.conditions.iter().find(|condition| condition.r#type == kind).expect(kind)
+    condition_of(&vault.conditions, kind).expect(kind)
 }
 
 async fn make_class(site: &Site, name: &str, vault: &str) {

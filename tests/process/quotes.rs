@@ -95,7 +95,7 @@ async fn the_output_of_a_credential_plugin_appears_in_no_message_condition_audit
     for said in &said {
         is_clean("an answer", said);
     }
-    let settings = vault.conditions.iter().find(|condition| condition.r#type == "SecureSettings").unwrap();
+    let settings = condition_of(&vault.conditions, "SecureSettings").unwrap();
     assert_eq!(settings.status(), Status::False, "{settings:?}");
     assert!(settings.message.contains("credential plugin of the kubeconfig"), "{settings:?}");
     assert!(process.terminate().await.success());

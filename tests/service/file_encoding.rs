@@ -21,7 +21,7 @@ fn encoded(key: &str, vault_secret: &str, encoding: Encoding) -> SecretReference
 
 /// The reason and the message of the condition `Encoded`, where there is one.
 fn warned(secret: &SyncedSecret) -> Option<(String, String)> {
-    let warned = secret.conditions.iter().find(|condition| condition.r#type == "Encoded");
+    let warned = condition_of(&secret.conditions, "Encoded");
     warned.map(|condition| (condition.reason.clone(), condition.message.clone()))
 }
 

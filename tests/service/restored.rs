@@ -11,7 +11,7 @@ use secret_service::{
 use crate::support::{World, requests::*, until_so};
 
 fn synced(secret: &SyncedSecret) -> &Condition {
-    secret.conditions.iter().find(|condition| condition.r#type == "Synced").unwrap()
+    condition_of(&secret.conditions, "Synced").unwrap()
 }
 
 /// A site where `kept` was there when the backup was made and is there now, and each of the others was deleted in between; restored.

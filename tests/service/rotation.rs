@@ -143,7 +143,7 @@ async fn a_version_is_reported_as_expired_without_any_other_event() {
 
 /// Why its `Expiring` condition is as it is.
 fn expiring(secret: &SyncedSecret) -> &str {
-    let condition = secret.conditions.iter().find(|condition| condition.r#type == "Expiring");
+    let condition = condition_of(&secret.conditions, "Expiring");
     condition.map(|condition| condition.reason.as_str()).unwrap_or_default()
 }
 

@@ -34,7 +34,7 @@ fn create_vault_secret(id: &str, value: &str) -> CreateVaultSecretRequest {
 }
 
 fn condition<'a>(vault: &'a Vault, kind: &str) -> (Status, &'a str, &'a str) {
-    let condition = vault.conditions.iter().find(|condition| condition.r#type == kind).unwrap();
+    let condition = condition_of(&vault.conditions, kind).unwrap();
     (condition.status(), &condition.reason, &condition.message)
 }
 

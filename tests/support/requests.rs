@@ -117,8 +117,13 @@ pub fn told(status: &Status) -> Told {
     }
 }
 
+/// The condition of this type.
+pub fn condition_of<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.r#type == kind)
+}
+
 /// The reason of a synced secret's `Synced` condition.
 pub fn synced_reason(secret: &SyncedSecret) -> &str {
-    let synced = secret.conditions.iter().find(|condition| condition.r#type == "Synced");
+    let synced = condition_of(&secret.conditions, "Synced");
     synced.map(|condition| condition.reason.as_str()).unwrap_or_default()
 }

@@ -55,6 +55,6 @@ async fn an_adopted_reference_that_differs_from_its_tag_is_told() {
     let mut raw = both();
     raw[0] = SecretReference { encoding: Encoding::Utf8.into(), ..raw[0].clone() };
     let adopted = world.client.adopt_synced_secret(adopt("edp1", raw)).await.unwrap().into_inner();
-    let warned = adopted.conditions.iter().find(|condition| condition.r#type == "Encoded");
+    let warned = condition_of(&adopted.conditions, "Encoded");
     assert_eq!(warned.expect("it was told").reason, "EncodingDiffersFromTag");
 }

@@ -139,7 +139,7 @@ async fn a_running_write_at_the_edge_is_cancelled_before_the_lease_expires() {
     let cut = world.until("a", |secret| secret.state() == State::Failed).await;
     let took = begun.elapsed();
     assert!(Duration::from_secs(10) < took && took < Duration::from_secs(15), "{took:?}");
-    let why = &cut.conditions.iter().find(|condition| condition.r#type == "Synced").unwrap().message;
+    let why = &condition_of(&cut.conditions, "Synced").unwrap().message;
     assert!(why.contains("cancelled"), "{why}");
     world.cluster().faults().clear();
     world.until_state("a", State::Synced).await;

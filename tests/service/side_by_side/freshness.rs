@@ -73,7 +73,7 @@ async fn a_stale_comparison_with_the_vault_is_reported_with_its_age() {
         .with_synced(&["a"], "one")
         .await;
     let compared = |secret: &SyncedSecret| {
-        let held = secret.conditions.iter().find(|condition| condition.r#type == "Compared");
+        let held = condition_of(&secret.conditions, "Compared");
         held.map(|condition| condition.reason.clone())
     };
     assert_eq!(compared(&world.get("a").await), None, "nothing to say while all is well");
@@ -81,10 +81,10 @@ async fn a_stale_comparison_with_the_vault_is_reported_with_its_age() {
     world.vault.faults().add(FaultRule::new(gone));
 
     let old = world.until("a", |secret| compared(secret).as_deref() == Some("NotCompared")).await;
-    let condition = old.conditions.iter().find(|condition| condition.r#type == "Compared").unwrap();
+    let condition = condition_of(&old.conditions, "Compared").unwrap();
     assert!(condition.message.starts_with("Last compared with the vault at 20"), "{}", condition.message);
     let vault = world.client.get_vault(GetVaultRequest::default()).await.unwrap().into_inner();
-    let condition = vault.conditions.iter().find(|condition| condition.r#type == "Compared").unwrap();
+    let condition = condition_of(&vault.conditions, "Compared").unwrap();
     assert_eq!(condition.reason, "NotCompared", "{condition:?}");
     world.vault.faults().clear();
     world.until("a", |secret| compared(secret).as_deref() == Some("Compared")).await;

@@ -89,7 +89,7 @@ async fn until_usages(
 }
 
 fn in_use(secret: &SyncedSecret) -> Option<&Condition> {
-    secret.conditions.iter().find(|condition| condition.r#type == "InUse")
+    condition_of(&secret.conditions, "InUse")
 }
 
 fn is_in_use(secret: &SyncedSecret, reason: &str) -> bool {
