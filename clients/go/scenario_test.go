@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -305,13 +306,18 @@ func curl(grpcurl, address string) caller {
 	}
 }
 
-// spelledOut writes a field mask as the message that it is: grpcurl doesn't know its short form of proto3 JSON.
+// capital is where a path of proto3 JSON has a new word.
+var capital = regexp.MustCompile("[A-Z]")
+
+// spelledOut writes a field mask as the message that it is, with the names of the contract: grpcurl doesn't know its short
+// form of proto3 JSON.
 func spelledOut(request []byte) []byte {
 	var fields map[string]any
 	if err := json.Unmarshal(request, &fields); err != nil {
 		return request
 	}
 	if mask, ok := fields["updateMask"].(string); ok {
+		mask = capital.ReplaceAllStringFunc(mask, func(letter string) string { return "_" + strings.ToLower(letter) })
 		fields["updateMask"] = map[string]any{"paths": strings.Split(mask, ",")}
 	}
 	spelled, err := json.Marshal(fields)
