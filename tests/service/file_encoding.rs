@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use key_vault_double::{Fault, FaultRule};
 use secret_service::proto::{secret_reference::Encoding, *};
 use tonic::Code;
 
-use crate::support::{Options, World, requests::*};
+use crate::support::{Options, World, requests::*, search::files_with};
 
 const TAG: &str = "file-encoding";
 
@@ -46,6 +47,31 @@ async fn bytes_are_stored_in_hex_and_the_tag_and_the_content_type_say_so() {
     let made = world.client.create_vault_secret(base64).await.unwrap().into_inner();
     assert_eq!((made.tags[TAG].as_str(), made.content_type.as_str()), ("base64", "application/octet-stream"));
     assert_eq!(world.somebody.reads("base64").await, "AP8H");
+}
+
+#[tokio::test]
+async fn bytes_are_found_in_no_file_and_no_answer() {
+    const CANARY: &[u8] = b"canary-5d20-bytes";
+    let mut world = World::start().await;
+    let request = data("file", CANARY);
+    assert!(!format!("{request:?}").contains("canary"), "{request:?}");
+    let stored = world.client.create_vault_secret(request).await.unwrap();
+    let made = world.create("a", vec![existing("k", "file")]).await;
+    let rotated =
+        AddVaultSecretVersionRequest { secret: data("", CANARY).secret, ..add_version("file", "unused") };
+    let rotated = world.client.add_vault_secret_version(rotated).await.unwrap();
+    let mut both = data("both", CANARY);
+    both.secret.as_mut().unwrap().value = "canary".to_owned();
+    let refused = world.client.create_vault_secret(both).await.unwrap_err();
+    assert_eq!(world.edge("a").await.unwrap()["k"].as_bytes(), CANARY);
+
+    let audit = world.client.list_audit_events(ListAuditEventsRequest::default()).await.unwrap();
+    let answers = format!("{stored:?} {made:?} {rotated:?} {refused:?} {audit:?}");
+    for form in [CANARY.to_vec(), hex::encode(CANARY).into_bytes(), STANDARD.encode(CANARY).into_bytes()] {
+        let (files, found) = files_with(&form, world.directory());
+        assert!(files > 5 && found.is_empty(), "bytes stand in {found:?}");
+        assert!(!answers.contains(str::from_utf8(&form).unwrap()), "{answers}");
+    }
 }
 
 #[tokio::test]
