@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod audit;
+mod certificate;
 mod condition;
 mod contents;
 mod edge_state;
@@ -20,11 +21,14 @@ pub use audit::{
     Anchor, AuditAction, AuditEvent, AuditHash, Chain, ChainAnchors, ChainError, ChainWalk, ChainedEvent,
     Link, Outcome,
 };
+pub use certificate::{CertificateError, CertificateFacts, CertificateKind, Part, facts};
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use contents::ContentError;
 pub use edge_state::{Delegation, EdgeRecord};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, is_unprintable};
-pub use reference::{ENCODING_TAG, Encoding, EncodingError, NotBefore, Reference, ReferenceStatus, mapping};
+pub use reference::{
+    ENCODING_TAG, Encoding, EncodingError, NotBefore, Reference, ReferenceStatus, ValueError, mapping,
+};
 pub use synced_secret::{ChangeKind, Filter, Origin, SecretType, State, SyncEngine, SyncedSecret, limits};
 pub use usage::{
     ClassRef, GroupKind, KeySet, Misfit, Needs, Output, Purpose, PurposeField, PurposeKey, Subject, Usage,

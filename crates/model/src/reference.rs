@@ -1,5 +1,7 @@
 //! A reference of a synced secret: a key of the Kubernetes Secret and the vault secret whose value it holds.
 
+mod content;
+
 use std::collections::BTreeMap;
 
 use base64::{
@@ -11,7 +13,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Condition, SecretKey, VaultSecretName, VaultVersion};
+pub use content::ValueError;
+
+use super::{CertificateFacts, Condition, Part, SecretKey, VaultSecretName, VaultVersion};
 
 /// The tag that Azure IoT Operations sets on vault secrets that hold a file: it names the encoding.
 pub const ENCODING_TAG: &str = "file-encoding";
@@ -27,6 +31,9 @@ pub struct Reference {
     pub version: Option<VaultVersion>,
     /// How the bytes at the edge come from the value.
     pub encoding: Encoding,
+    /// The part of a certificate that the key takes.
+    #[serde(default)]
+    pub part: Part,
     /// True while the value of "Create new" is not known to be stored in the vault.
     pub create_pending: bool,
     /// The generation of the synced secret whose call brought that value: another call may bring another
@@ -58,6 +65,9 @@ pub struct ReferenceStatus {
     /// valid before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Timestamp>,
+    /// The certificate or revocation list that the edge holds under the key, as far as it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateFacts>,
 }
 
 /// What to do with a version that is not valid yet.
@@ -97,9 +107,12 @@ impl Reference {
         self.has_same_source(other) && self.encoding == other.encoding
     }
 
-    /// Whether two references put the same value under the same key, decoded in whatever way.
+    /// Whether two references put the same part of the same value under the same key, decoded in whatever way.
     pub fn has_same_source(&self, other: &Self) -> bool {
-        self.key == other.key && self.vault_secret == other.vault_secret && self.version == other.version
+        self.key == other.key
+            && self.vault_secret == other.vault_secret
+            && self.version == other.version
+            && self.part == other.part
     }
 
     /// Whether two references wait for the same value to be stored.
@@ -110,9 +123,11 @@ impl Reference {
 
 /// The mapping for the audit: `username=edp1-username, password=edp1-password@<version>`.
 pub fn mapping(references: &[Reference]) -> String {
-    let one = |reference: &Reference| match &reference.version {
-        Some(version) => format!("{}={}@{version}", reference.key, reference.vault_secret),
-        None => format!("{}={}", reference.key, reference.vault_secret),
+    let one = |reference: &Reference| {
+        let Reference { key, vault_secret, version, part, .. } = reference;
+        let version = version.as_ref().map(|version| format!("@{version}")).unwrap_or_default();
+        let part = if *part == Part::Whole { String::new() } else { format!(" ({})", part.as_str()) };
+        format!("{key}={vault_secret}{version}{part}")
     };
     references.iter().map(one).collect::<Vec<_>>().join(", ")
 }

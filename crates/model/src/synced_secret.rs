@@ -254,6 +254,11 @@ impl SecretType {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it holds a certificate under `tls.crt` and its private key under `tls.key`.
+    pub fn is_tls(&self) -> bool {
+        self.0 == "kubernetes.io/tls"
+    }
 }
 
 impl Default for SecretType {
@@ -336,6 +341,7 @@ impl SyncedSecret {
                 vault_secret: "Edp1-User".parse().unwrap(),
                 version: None,
                 encoding: super::Encoding::Utf8,
+                part: super::Part::Whole,
                 create_pending: false,
                 create_generation: 0,
                 status: super::ReferenceStatus::default(),

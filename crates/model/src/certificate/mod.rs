@@ -1,0 +1,134 @@
+//! Certificates in values: PEM bundles, DER and PFX, and the parts of them that a key of a Secret takes.
+
+mod bundle;
+mod facts;
+mod private_key;
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use bundle::Bundle;
+pub use facts::{CertificateFacts, CertificateKind, facts};
+
+use super::NameError;
+
+/// The part of a certificate that a key of the Kubernetes Secret takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
+    /// `kubernetes.io/tls`, the certificates for `tls.crt` and the private key for `tls.key`.
+    #[default]
+    Whole,
+    /// The certificate alone, in PEM.
+    Certificate,
+    /// The certificates of its issuers, from its own issuer upwards, in PEM.
+    Chain,
+    /// The private key, in PEM.
+    PrivateKey,
+    /// The certificate and then its chain, in PEM.
+    FullChain,
+    /// The bytes of the PFX file.
+    Pfx,
+}
+
+/// Why a value does not have the part of a certificate that is asked for. Never shows the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum CertificateError {
+    /// Neither PEM, nor DER, nor a PFX that opens without a password.
+    #[error("it is neither PEM, nor DER, nor a PFX without a password")]
+    Unreadable,
+    /// No certificate in it.
+    #[error("it has no certificate")]
+    NoCertificate,
+    /// No certificate but the one itself.
+    #[error("it has no certificate of an issuer")]
+    NoChain,
+    /// No private key in it.
+    #[error("it has no private key")]
+    NoPrivateKey,
+    /// The private key has a passphrase.
+    #[error("its private key is encrypted")]
+    EncryptedKey,
+    /// A key of a kind that has no form of its own in `kubernetes.io/tls`.
+    #[error("its private key is neither RSA nor EC on one of the curves P-256, P-384 and P-521")]
+    UnsupportedKey,
+    /// Not a PFX.
+    #[error("it is not a PFX without a password")]
+    NotPfx,
+}
+
+/// How a private key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyForm {
+    /// As the value has it.
+    Unchanged,
+    /// PKCS #1 for RSA and SEC 1 for EC, as the Secret Store extension writes `tls.key`.
+    Traditional,
+}
+
+// === impl Part ===
+
+impl Part {
+    /// All parts.
+    pub const ALL: [Self; 6] =
+        [Self::Whole, Self::Certificate, Self::Chain, Self::PrivateKey, Self::FullChain, Self::Pfx];
+
+    /// The word in the database, in annotations, on the command line and in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Certificate => "certificate",
+            Self::Chain => "chain",
+            Self::PrivateKey => "private-key",
+            Self::FullChain => "full-chain",
+            Self::Pfx => "pfx",
+        }
+    }
+
+    /// Whether a Secret Store extension can take it only out of a certificate of the vault, not out of any other secret.
+    pub fn needs_vault_certificate(self) -> bool {
+        matches!(self, Self::Certificate | Self::Pfx)
+    }
+}
+
+impl FromStr for Part {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let named = Self::ALL.into_iter().find(|part| part.as_str() == text);
+        named.ok_or_else(|| NameError::new(format!("{text:?} is not a part of a certificate")))
+    }
+}
+
+/// The part of a value.
+pub(crate) fn part_of(
+    bytes: Zeroizing<Vec<u8>>,
+    part: Part,
+    form: KeyForm,
+) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
+    match part {
+        Part::Whole => Ok(bytes),
+        Part::Pfx => bundle::pfx_file(&bytes),
+        Part::PrivateKey => Bundle::parse(&bytes)?.private_key(form),
+        Part::Certificate => Bundle::parse(&bytes)?.certificate(),
+        Part::Chain => Bundle::parse(&bytes)?.chain(),
+        Part::FullChain => Bundle::parse(&bytes)?.full_chain(),
+    }
+}
+
+/// All certificates of a value in their order, as the Secret Store extension writes `tls.crt`.
+pub(crate) fn certificates(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
+    Bundle::parse(bytes)?.certificates()
+}
+
+/// A PFX in base64, as the vault keeps it, in PEM: the private key and then the certificates, as Azure's provider of the
+/// Secret Store extension writes it.
+pub(crate) fn pem_of_pfx(value: &[u8]) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
+    Bundle::of_pfx(value)?.all()
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
