@@ -111,6 +111,7 @@ pub(super) fn secret_store_options(config: &Config) -> secret_store::Options {
     let host = config.vault.uri.0.host_str().unwrap_or_default();
     let of_host = || host.split('.').next().unwrap_or_default().to_owned();
     secret_store::Options {
+        read_certificates: settings.read_certificates,
         service_account: settings.service_account.clone(),
         client_id: settings.client_id.clone(),
         tenant_id: settings.tenant_id.clone(),

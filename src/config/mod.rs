@@ -144,6 +144,10 @@ fields::configuration! {
         vault_name: Option<String>,
         /// How long to wait for the extension to process a change before reporting a problem.
         patience: Duration = "30s",
+        /// Whether to read the certificates in the Secrets that the extension wrote, to tell what they are and when they
+        /// expire. The API server has no way to read a part of a Secret: the service reads all of it, looks at the certificates
+        /// alone, and wipes the rest. If unset, it reads no value at the edge.
+        read_certificates: bool = "false",
     }
 
     /// Which synced secrets callers may create or adopt

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::FIELD_MANAGER;
 use crate::{
     model::{
-        Encoding, Reference, ReferenceStatus, SecretKey, SecretType, SyncedSecret, VaultSecretName,
+        Encoding, Part, Reference, ReferenceStatus, SecretKey, SecretType, SyncedSecret, VaultSecretName,
         VaultVersion, limits,
     },
     quote::Quote,
@@ -122,13 +122,18 @@ pub(super) fn annotations<'a>(
     synced_version: impl Fn(usize) -> Option<&'a VaultVersion>,
 ) -> BTreeMap<String, String> {
     let reference = |(place, reference): (usize, &Reference)| {
-        json!({
+        let mut written = json!({
             "key": reference.key,
             "vaultSecret": reference.vault_secret,
             "version": reference.version,
             "encoding": reference.encoding.name(),
             "syncedVersion": synced_version(place),
-        })
+        });
+        // Nothing changes at the edge only because this release knows parts.
+        if reference.part != Part::Whole {
+            written["part"] = json!(reference.part);
+        }
+        written
     };
     let references: Vec<_> = secret.references.iter().enumerate().map(reference).collect();
     BTreeMap::from([
@@ -169,6 +174,9 @@ struct AnnotatedReference {
     vault_secret: VaultSecretName,
     version: Option<VaultVersion>,
     encoding: String,
+    /// Releases that knew no parts wrote none.
+    #[serde(default)]
+    part: Part,
     synced_version: Option<VaultVersion>,
 }
 
@@ -202,6 +210,7 @@ impl AnnotatedReference {
             vault_secret: self.vault_secret,
             version: self.version,
             encoding: encoding.ok_or_else(|| format!("{:?} is not an encoding", self.encoding))?,
+            part: self.part,
             create_pending: false,
             create_generation: 0,
             status: ReferenceStatus { synced_version: self.synced_version, ..ReferenceStatus::default() },

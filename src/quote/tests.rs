@@ -77,7 +77,7 @@ const RAW: &str = r#"\b(error|err|e|cause|source|died|ended)\.to_string\(\)|[%?]
 /// The error of a variant that is told as it is. Ours are.
 const VARIANT: &str = r#"#\[error\("[^"\n]*\{(?:0|error|source)(?::\?)?\}[^"\n]*"\)\]\s*\w+\s*[({]([^)}]*)"#;
 /// Errors of ours: what they pass on of others went through a quote when they were made.
-const OURS: [&str; 9] = [
+const OURS: [&str; 11] = [
     "EdgeError",
     "VaultError",
     "StoreError",
@@ -85,6 +85,8 @@ const OURS: [&str; 9] = [
     "LockError",
     "BackupError",
     "EncodingError",
+    "CertificateError",
+    "ContentError",
     "NameError",
     "ActorError",
 ];

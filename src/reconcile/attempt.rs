@@ -42,7 +42,9 @@ impl Reconciler {
             Observation::Wait(pause) => Ok(Requeue::After(pause)),
             Observation::Again | Observation::Unanswered(_) => Ok(Requeue::Now),
             Observation::Unchanged(written) => self.record_unchanged(record, written).await,
-            Observation::Confirmed(written) => self.record_confirmed(record, written).await,
+            Observation::Confirmed(written, certificates) => {
+                self.record_confirmed(record, written, certificates).await
+            }
             Observation::Drifted(drift) => self.repair((record, target), engine, drift, work).await,
             Observation::Conflict => self.in_conflict((record, target), engine).await,
             Observation::Busy(message, pause) => self.record_busy(record, message, pause).await,

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod comparisons;
+mod content;
 mod contention;
 mod engine;
 mod failure;
@@ -41,6 +42,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use content::content;
 pub use record_update::expiring;
 pub use removal::is_held;
 pub use shared_reads::{ReadResult, SharedReads};

@@ -6,8 +6,8 @@ use super::not_before;
 use crate::{
     edge::Written,
     model::{
-        self, Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status, SyncedSecret,
-        VaultSecretVersion, VaultValue,
+        self, CertificateKind, Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status,
+        SyncedSecret, VaultSecretVersion, VaultValue,
     },
     store::{EdgeRecord, Record},
 };
@@ -37,6 +37,7 @@ pub(super) fn status_of_version(version: &VaultSecretVersion, read_time: Timesta
         problem: None,
         not_before_time: version.secret.not_before_time,
         held_until: None,
+        certificate: None,
     }
 }
 
@@ -120,32 +121,37 @@ pub(super) fn failed(
     secret.set_condition(Condition::new(ConditionType::Synced, Status::False, reason, message));
 }
 
-/// The `Expiring` condition of the versions at the edge, at this time.
+/// The `Expiring` condition of what is at the edge, at this time: by the dates of the versions in the vault, and by those that
+/// the certificates themselves have.
 pub fn expiring(references: &[Reference], now: Timestamp) -> Condition {
-    let first = references
-        .iter()
-        .filter_map(|reference| Some((reference.status.expire_time?, reference)))
-        .min_by_key(|(expires, _)| *expires);
+    let first = references.iter().flat_map(dates).min_by_key(|(expires, ..)| *expires);
     let (status, reason, message) = match first {
-        Some((expires, reference)) if expires <= now => (
-            Status::True,
-            Reason::Expired,
-            format!(
-                "{} (key {}) expired at {expires}. Add a new version with AddVaultSecretVersion.",
-                reference.vault_secret, reference.key
-            ),
-        ),
-        Some((expires, reference)) if expires <= now + (EXPIRES_SOON_DAYS * 24).hours() => (
-            Status::True,
-            Reason::ExpiresSoon,
-            format!(
-                "{} (key {}) expires at {expires}. Add a new version with AddVaultSecretVersion before.",
-                reference.vault_secret, reference.key
-            ),
-        ),
+        Some((expires, expiring, remedy)) if expires <= now => {
+            (Status::True, Reason::Expired, format!("{expiring} expired at {expires}. {remedy}."))
+        }
+        Some((expires, expiring, remedy)) if expires <= now + (EXPIRES_SOON_DAYS * 24).hours() => {
+            (Status::True, Reason::ExpiresSoon, format!("{expiring} expires at {expires}. {remedy} before."))
+        }
         _ => (Status::False, Reason::NotExpiring, "Nothing expires within 30 days.".to_owned()),
     };
     Condition::new(ConditionType::Expiring, status, reason, message)
+}
+
+/// When a reference expires: the time, what expires, and what to do about it.
+fn dates(reference: &Reference) -> impl Iterator<Item = (Timestamp, String, &'static str)> {
+    let named = format!("{} (key {})", reference.vault_secret, reference.key);
+    let certificate = reference.status.certificate.as_ref().and_then(|facts| {
+        let (expiring, remedy) = match facts.kind {
+            CertificateKind::Certificate => ("certificate", "Renew the certificate in the vault"),
+            CertificateKind::RevocationList => {
+                ("revocation list", "Add the next revocation list to the vault")
+            }
+        };
+        Some((facts.not_after?, format!("The {expiring} of {named}"), remedy))
+    });
+    let version = reference.status.expire_time;
+    let version = version.map(|expires| (expires, named, "Add a new version with AddVaultSecretVersion"));
+    version.into_iter().chain(certificate)
 }
 
 #[cfg(test)]

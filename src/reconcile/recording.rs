@@ -8,7 +8,8 @@ use crate::{
         engine::{Attempt, Delegated, Failure, Retry, Synced},
     },
     model::{
-        self, AuditAction, Condition, ConditionType, Delegation, Reason, ReferenceStatus, State, Status,
+        self, AuditAction, CertificateFacts, Condition, ConditionType, Delegation, Reason, ReferenceStatus,
+        State, Status,
     },
     store::{NewAuditEvent, Record, StoreError},
 };
@@ -83,7 +84,9 @@ impl Reconciler {
         for (reference, status) in record.secret.references.iter().zip(statuses) {
             let held = current.secret.references.iter_mut().find(|held| held.has_same_spec(reference));
             if let Some(held) = held {
-                held.status = status;
+                // The vault was read, not the edge: what the edge holds there is the same as before.
+                let certificate = held.status.certificate.take();
+                held.status = ReferenceStatus { certificate, ..status };
             }
         }
         if current.secret.state == State::Synced {
@@ -142,6 +145,7 @@ impl Reconciler {
         &self,
         attempted: &Record,
         written: Written,
+        certificates: Vec<Option<CertificateFacts>>,
     ) -> Result<Requeue, StoreError> {
         let Some(delegation) = &attempted.delegation else { return Ok(Requeue::Now) };
         let mut transaction = self.0.store.begin().await?;
@@ -161,7 +165,10 @@ impl Reconciler {
         let is_news = matches!(current.secret.state, State::Degraded | State::Failed)
             || current.secret.synced_generation != delegation.generation;
         let digest = current.edge.digest.clone().unwrap_or_default();
-        let (statuses, now) = (delegation.statuses.clone(), self.0.vault.clock().now());
+        let (mut statuses, now) = (delegation.statuses.clone(), self.0.vault.clock().now());
+        for (status, certificate) in statuses.iter_mut().zip(certificates) {
+            status.certificate = certificate;
+        }
         record_update::synced(&mut current, attempted, statuses, written, digest, now);
         current.delegation = Some(Delegation { open: false, ..delegation.clone() });
         let stale = current.secret.generation != attempted.secret.generation;

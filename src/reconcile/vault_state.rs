@@ -9,15 +9,16 @@ use zeroize::Zeroizing;
 
 use super::{
     Reconciler, SharedReads,
+    content::content,
     failure::{explain, vault_retry},
     not_before::Hold,
     record_update,
 };
 use crate::{
-    edge::engine::{Failure, Retry, VaultState, not_encoded, reads_values, refused_content},
+    edge::engine::{Failure, Retry, VaultState, reads_values, unusable_value},
     model::{
-        ContentError, Reason, Reference, ReferenceStatus, SecretType, VaultSecretVersion, VaultValue,
-        VaultVersion,
+        Reference, ReferenceStatus, SecretType, ValueError, VaultSecretVersion, VaultVersion,
+        facts as certificates,
     },
     store::Record,
     vault::{Priority, VaultError},
@@ -100,9 +101,7 @@ async fn keep(
 /// Why a reference can't be synced.
 enum Unusable {
     Vault(Arc<VaultError>),
-    Encoding(String),
-    /// The API server would refuse the value in a Secret of this type.
-    Content(ContentError),
+    Value(ValueError),
 }
 
 async fn read_or_describe(
@@ -122,8 +121,9 @@ async fn read(
 ) -> Result<Found, Unusable> {
     let value =
         reads.get(&reference.vault_secret, reference.version.as_ref()).await.map_err(Unusable::Vault)?;
-    let (bytes, status) = decode(reference, &value).map_err(Unusable::Encoding)?;
-    secret_type.check_content(reference.key.as_str(), &bytes).map_err(Unusable::Content)?;
+    let is_pfx = value.version.secret.is_pfx();
+    let bytes = content(secret_type, reference, &value.value, is_pfx).await.map_err(Unusable::Value)?;
+    let status = record_update::status_of(&value);
     let version = status.synced_version.clone().expect("a value that was read has a version");
     Ok((status, Some((bytes, version))))
 }
@@ -144,9 +144,9 @@ fn collect(references: &[Reference], results: Vec<Result<Found, Unusable>>) -> R
                 state.statuses.push(status);
                 state.values.extend(value);
             }
-            Err(Unusable::Encoding(message)) => problems.push((place, Reason::InvalidEncoding, message)),
-            Err(Unusable::Content(error)) => {
-                problems.push((place, Reason::EdgeRejected, refused_content(&references[place], &error)));
+            Err(Unusable::Value(error)) => {
+                let (reason, message) = unusable_value(&references[place], &error);
+                problems.push((place, reason, message));
             }
             Err(Unusable::Vault(error)) => {
                 retry = vault_retry(&error, retry);
@@ -155,19 +155,17 @@ fn collect(references: &[Reference], results: Vec<Result<Found, Unusable>>) -> R
         }
     }
     match Failure::of_references(references, problems, retry) {
-        None => Ok(state),
+        None => {
+            let contents: Vec<_> = state.values.iter().map(|(bytes, _)| bytes.as_slice()).collect();
+            for (status, certificate) in state.statuses.iter_mut().zip(certificates(&contents, true)) {
+                status.certificate = certificate;
+            }
+            Ok(state)
+        }
         Some(failure) => {
             Err(failure.holding_back(references, synced.iter().map(|(place, version)| (*place, version))))
         }
     }
-}
-
-fn decode(
-    reference: &Reference,
-    value: &VaultValue,
-) -> Result<(Zeroizing<Vec<u8>>, ReferenceStatus), String> {
-    let bytes = reference.encoding.decode(&value.value).map_err(|_| not_encoded(reference))?;
-    Ok((bytes, record_update::status_of(value)))
 }
 
 /// The status of a reference after the sync. The vault's timestamps may not tell which of several versions

@@ -11,13 +11,13 @@ use super::{Cause, Error, NewReference, Problem, Secrets};
 use crate::{
     edge::{
         EdgeError,
-        engine::{Objection, VaultState, reads_values},
+        engine::{Objection, VaultState, extension_objection, reads_values},
     },
     model::{
-        EncodingError, Reference, SecretType, SyncEngine, SyncedSecret, SyncedSecretId, VaultSecretName,
-        VaultVersion, limits,
+        Reference, SecretType, SyncEngine, SyncedSecret, SyncedSecretId, ValueError, VaultSecret,
+        VaultSecretName, VaultVersion, limits,
     },
-    reconcile::SharedReads,
+    reconcile::{SharedReads, content},
     vault::{Priority, VaultError},
 };
 
@@ -27,6 +27,7 @@ impl Secrets {
     pub(super) async fn check_references(
         &self,
         engine: SyncEngine,
+        secret_type: &SecretType,
         references: &[NewReference],
         held: &[Reference],
         reads: &SharedReads,
@@ -35,7 +36,7 @@ impl Secrets {
         for (place, new) in references.iter().enumerate() {
             let is_held = new.create.is_none() && held.iter().any(|held| held.has_same_spec(&new.reference));
             if !is_held {
-                checks.push(self.check_reference(engine, place, new, reads));
+                checks.push(self.check_reference((engine, secret_type), place, new, reads));
             }
         }
         join_all(checks).await.into_iter().flatten().collect()
@@ -43,14 +44,14 @@ impl Secrets {
 
     async fn check_reference(
         &self,
-        engine: SyncEngine,
+        (engine, secret_type): (SyncEngine, &SecretType),
         place: usize,
         new: &NewReference,
         reads: &SharedReads,
     ) -> Option<Problem> {
         let cause = match &new.create {
             Some(_) => self.check_new(&new.reference.vault_secret).await,
-            None => check_existing(engine, new, reads).await,
+            None => check_existing(engine, secret_type, new, reads).await,
         };
         cause.err().map(|cause| Problem::new(format!("references[{place}].{}", field_of(new, &cause)), cause))
     }
@@ -123,23 +124,27 @@ impl Secrets {
     }
 }
 
-async fn check_existing(engine: SyncEngine, new: &NewReference, reads: &SharedReads) -> Result<(), Cause> {
+async fn check_existing(
+    engine: SyncEngine,
+    secret_type: &SecretType,
+    new: &NewReference,
+    reads: &SharedReads,
+) -> Result<(), Cause> {
     let reference = &new.reference;
     let (name, version) = (&reference.vault_secret, reference.version.as_ref());
     if !reads_values(engine) {
         // The encoding can't be checked: this engine never reads the value.
         let description = reads.describe(name, version).await.map_err(Cause::Vault)?;
-        return not_expired(
-            name,
-            description.versions.first().and_then(|version| version.secret.expire_time),
-            description.time,
-        );
+        let latest = description.versions.first();
+        not_expired(name, latest.and_then(|version| version.secret.expire_time), description.time)?;
+        return latest.map_or(Ok(()), |version| check_of_extension(reference, &version.secret));
     }
     let value = reads.get(name, version).await.map_err(Cause::Vault)?;
     not_expired(name, value.version.secret.expire_time, value.read_time)?;
-    match reference.encoding.decode(&value.value) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(not_encoded(reference, error)),
+    match content(secret_type, reference, &value.value, value.version.secret.is_pfx()).await {
+        // Told when the values are complete.
+        Ok(_) | Err(ValueError::Content(_)) => Ok(()),
+        Err(error) => Err(unusable(reference, error)),
     }
 }
 
@@ -163,9 +168,8 @@ pub(super) async fn check_values(
     }
     for (place, NewReference { reference, create, .. }) in references.iter().enumerate() {
         if let Some(create) = create {
-            let decoded = reference.encoding.decode(&create.value);
-            let bytes = decoded.map_err(|error| not_encoded(reference, error))?;
-            check_content(secret_type, place, reference, &bytes)?;
+            let content = content(secret_type, reference, &create.value, false).await;
+            content.map_err(|error| refused(place, reference, error))?;
         }
     }
     Ok(())
@@ -179,21 +183,20 @@ async fn values(
 ) -> Result<Vec<(Zeroizing<Vec<u8>>, VaultVersion)>, Error> {
     let mut values = Vec::with_capacity(references.len());
     for (place, NewReference { reference, create, .. }) in references.iter().enumerate() {
-        let not_encoded = |error| not_encoded(reference, error);
         let name = &reference.vault_secret;
-        let (bytes, version) = match create {
+        let (content, version) = match create {
             Some(create) => {
                 let placeholder = "0".repeat(32).parse().expect("32 hex digits are a version");
-                (reference.encoding.decode(&create.value).map_err(not_encoded)?, placeholder)
+                (content(secret_type, reference, &create.value, false).await, placeholder)
             }
             None => {
                 let value = reads.get(name, reference.version.as_ref()).await.map_err(Cause::Vault)?;
-                let bytes = reference.encoding.decode(&value.value).map_err(not_encoded)?;
-                (bytes, value.version.version.clone())
+                let is_pfx = value.version.secret.is_pfx();
+                let content = content(secret_type, reference, &value.value, is_pfx).await;
+                (content, value.version.version.clone())
             }
         };
-        check_content(secret_type, place, reference, &bytes)?;
-        values.push((bytes, version));
+        values.push((content.map_err(|error| refused(place, reference, error))?, version));
     }
     match values.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() <= limits::SECRET_BYTES {
         true => Ok(values),
@@ -208,19 +211,29 @@ async fn values(
     }
 }
 
-/// Whether the API server takes these bytes in a Secret of this type.
-fn check_content(
-    secret_type: &SecretType,
-    place: usize,
-    reference: &Reference,
-    bytes: &[u8],
-) -> Result<(), Error> {
-    let checked = secret_type.check_content(reference.key.as_str(), bytes);
-    checked.map_err(|error| Error::invalid(format!("references[{place}]"), error))
+/// What the Secret Store extension can't take out of this vault secret.
+fn check_of_extension(reference: &Reference, secret: &VaultSecret) -> Result<(), Cause> {
+    match extension_objection(reference, secret) {
+        Some(why) => Err(Cause::Invalid(why)),
+        None => Ok(()),
+    }
 }
 
-fn not_encoded(reference: &Reference, error: EncodingError) -> Cause {
-    Cause::NotEncoded { key: reference.key.clone(), name: reference.vault_secret.clone(), error }
+/// The problem of a value with its reference, which is at this place.
+fn refused(place: usize, reference: &Reference, error: ValueError) -> Error {
+    match error {
+        ValueError::Content(error) => Error::invalid(format!("references[{place}]"), error),
+        error => unusable(reference, error).into(),
+    }
+}
+
+fn unusable(reference: &Reference, error: ValueError) -> Cause {
+    let (key, name) = (reference.key.clone(), reference.vault_secret.clone());
+    match error {
+        ValueError::Encoding(error) => Cause::NotEncoded { key, name, error },
+        ValueError::Certificate(error) => Cause::NotCertificate { key, name, error },
+        ValueError::Content(error) => Cause::Invalid(error.to_string()),
+    }
 }
 
 /// The field of a reference that a problem concerns.
@@ -233,6 +246,7 @@ fn field_of(new: &NewReference, cause: &Cause) -> &'static str {
             "version"
         }
         Cause::NotEncoded { .. } => "encoding",
+        Cause::NotCertificate { .. } | Cause::Invalid(_) => "part",
         _ => "vault_secret",
     }
 }

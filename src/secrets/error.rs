@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     edge::{EdgeError, Gap},
-    model::{EncodingError, Output, SecretKey, SyncedSecretId, Usage, VaultSecretName},
+    model::{CertificateError, EncodingError, Output, SecretKey, SyncedSecretId, Usage, VaultSecretName},
     store::StoreError,
     vault::VaultError,
 };
@@ -168,6 +168,17 @@ pub enum Cause {
         /// The encoding.
         #[source]
         error: EncodingError,
+    },
+    /// The value does not have the part of a certificate that the reference takes.
+    #[error("the key {:?} takes a part of a certificate out of the value of {:?}, but {error}", .key.as_str(), .name.as_str())]
+    NotCertificate {
+        /// The key of the reference.
+        key: SecretKey,
+        /// The vault secret.
+        name: VaultSecretName,
+        /// What it lacks.
+        #[source]
+        error: CertificateError,
     },
     /// The vault refused or failed.
     #[error(transparent)]

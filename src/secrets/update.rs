@@ -122,7 +122,8 @@ impl Secrets {
             self.check_keys_of_type(&changed.secret)?;
         }
         Error::refuse(self.check_engine(engine, &changed.secret))?;
-        Error::refuse(self.check_references(engine, references, &record.secret.references, reads).await)?;
+        let (secret_type, held) = (&record.secret.secret_type, &record.secret.references);
+        Error::refuse(self.check_references(engine, secret_type, references, held, reads).await)?;
         if mode.validate_only {
             self.try_apply(engine, &changed.secret, references, reads, record.edge.uid.as_deref()).await?;
             return Ok(Accepted::Nothing(Box::new(changed.secret)));

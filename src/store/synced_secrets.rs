@@ -61,6 +61,8 @@ table! {
         problem: Option<String>,
         not_before_time: Option<i64>,
         held_until: Option<i64>,
+        part: String,
+        certificate: Option<String>,
     }
 }
 
@@ -284,8 +286,16 @@ impl SecretRow {
 
 impl ReferenceRow {
     fn of(uid: Uuid, position: i64, reference: &Reference) -> Self {
-        let Reference { key, vault_secret, version, encoding, create_pending, create_generation, status } =
-            reference;
+        let Reference {
+            key,
+            vault_secret,
+            version,
+            encoding,
+            part,
+            create_pending,
+            create_generation,
+            status,
+        } = reference;
         Self {
             uid: uid.to_string(),
             position,
@@ -302,6 +312,8 @@ impl ReferenceRow {
             problem: status.problem.as_ref().map(json),
             not_before_time: status.not_before_time.map(Timestamp::as_microsecond),
             held_until: status.held_until.map(Timestamp::as_microsecond),
+            part: part.as_str().to_owned(),
+            certificate: status.certificate.as_ref().map(json),
         }
     }
 
@@ -314,6 +326,7 @@ impl ReferenceRow {
             vault_secret: row.parse("vault_secret", &self.vault_secret)?,
             version: self.version.map(|version| row.parse("version", &version)).transpose()?,
             encoding,
+            part: row.parse("part", &self.part)?,
             create_pending: self.create_pending,
             create_generation: self.create_generation,
             status: ReferenceStatus {
@@ -333,6 +346,10 @@ impl ReferenceRow {
                     .map(|time| row.time("not_before_time", time))
                     .transpose()?,
                 held_until: self.held_until.map(|time| row.time("held_until", time)).transpose()?,
+                certificate: self
+                    .certificate
+                    .map(|certificate| row.json("certificate", &certificate))
+                    .transpose()?,
             },
         })
     }

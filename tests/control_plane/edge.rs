@@ -114,6 +114,7 @@ fn synced_secret(id: &str) -> SyncedSecret {
             vault_secret: "edp1-password".parse().unwrap(),
             version: None,
             encoding: Encoding::Utf8,
+            part: Part::Whole,
             create_pending: false,
             create_generation: 0,
             status: ReferenceStatus::default(),

@@ -121,6 +121,8 @@ documented! {
         VaultRejected,
         "The value does not have the encoding of the reference."
         InvalidEncoding,
+        "The value does not have the part of a certificate that the reference takes."
+        InvalidCertificate,
         "A Secret with this name at the edge is not managed by this service."
         EdgeConflict,
         "Another field manager keeps overwriting the Secret."

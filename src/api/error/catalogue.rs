@@ -8,8 +8,8 @@ use super::mapping::ErrorMapping;
 use crate::{
     access::AccessError,
     model::{
-        ActorError, Encoding, EncodingError, GroupKind, Needs, Output, Permission, SecretKey, SyncedSecretId,
-        Usage, VaultSecretName, VaultVersion, Verb,
+        ActorError, CertificateError, Encoding, EncodingError, GroupKind, Needs, Output, Permission,
+        SecretKey, SyncedSecretId, Usage, VaultSecretName, VaultVersion, Verb,
     },
     secrets::{Cause, EdgeError, Error, Gap, StoreError, VaultError},
 };
@@ -124,6 +124,8 @@ fn causes() -> Vec<Cause> {
         let key: SecretKey = key;
         let error = EncodingError(Encoding::Base64);
         causes.push(Cause::NotEncoded { key: key.clone(), name: name.clone(), error });
+        let error = CertificateError::NoCertificate;
+        causes.push(Cause::NotCertificate { key: key.clone(), name: name.clone(), error });
         causes.push(Cause::KeyInUse { id, key, usage: usage() });
     }
     causes.extend(vault(name).into_iter().map(|error| Cause::Vault(Arc::new(error))));

@@ -9,7 +9,7 @@ use super::{
     *,
 };
 use crate::{
-    model::{Encoding, EncodingError, Usage},
+    model::{CertificateError, Encoding, EncodingError, Usage},
     secrets::{Cause, EdgeError, StoreError, VaultError},
 };
 
@@ -65,6 +65,15 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
             },
             FailedPrecondition,
             "VALUE_NOT_IN_ENCODING",
+        ),
+        (
+            Cause::NotCertificate {
+                key: "tls.key".parse().unwrap(),
+                name: name(),
+                error: CertificateError::NoPrivateKey,
+            },
+            FailedPrecondition,
+            "VALUE_NOT_A_CERTIFICATE",
         ),
         (vault(VaultError::Configuration(text().into())), FailedPrecondition, "VAULT_CONFIGURATION"),
         (vault(VaultError::NotFound { name: name(), unseen_in: None }), NotFound, "VAULT_SECRET_NOT_FOUND"),

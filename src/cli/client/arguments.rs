@@ -9,7 +9,10 @@ use prost_types::Timestamp;
 use crate::{
     cli::CommandError,
     model::{Resource, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion},
-    proto::{SecretReference, secret_reference::Encoding},
+    proto::{
+        SecretReference,
+        secret_reference::{Encoding, Part},
+    },
 };
 
 /// The id of a resource, given as `pump-7` or with its collection as `syncedSecrets/pump-7`, which is what
@@ -102,6 +105,35 @@ pub(super) fn encode(references: &mut [SecretReference], encodings: &[String]) -
         };
         let named = references.iter_mut().find(|reference| reference.key == key);
         named.ok_or_else(|| no_key("--encoding", key))?.set_encoding(encoding);
+    }
+    Ok(())
+}
+
+/// The parts of a certificate that a reference may take, by their words on the command line.
+const PARTS: [(&str, Part); 6] = [
+    ("whole", Part::Unspecified),
+    ("certificate", Part::Certificate),
+    ("chain", Part::Chain),
+    ("private-key", Part::PrivateKey),
+    ("full-chain", Part::FullChain),
+    ("pfx", Part::Pfx),
+];
+
+/// The word of a part.
+pub(super) fn part_word(part: Part) -> &'static str {
+    PARTS.iter().find(|(_, named)| *named == part).map_or("", |(word, _)| word)
+}
+
+/// Applies `KEY=PART` to the references with these keys.
+pub(super) fn take_parts(references: &mut [SecretReference], parts: &[String]) -> Result<(), CommandError> {
+    for text in parts {
+        let (key, word) = pair("--part", text)?;
+        let Some((_, part)) = PARTS.iter().find(|(named, _)| *named == word) else {
+            let words: Vec<_> = PARTS.iter().map(|(word, _)| *word).collect();
+            return Err(CommandError::usage(format!("--part {key}=…: expected one of {}", words.join(", "))));
+        };
+        let named = references.iter_mut().find(|reference| reference.key == key);
+        named.ok_or_else(|| no_key("--part", key))?.set_part(*part);
     }
     Ok(())
 }

@@ -19,12 +19,12 @@ pub use direct::Direct;
 pub use engines::{
     ADOPTING, Engines, Listed, OrphanRemoval, Settings, is_delegated, object_kind, reads_values,
 };
-pub use secret_store::SecretStore;
+pub use secret_store::{SecretStore, extension_objection};
 pub use setup::{Choice, Need, NeedKind, Setup, check_setup};
 pub use types::{
     Applied, Aspect, Attempt, Comparison, Delegated, Digest, Drift, Failure, Objection, Observation,
-    Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState, not_encoded,
-    refused_content,
+    Preparation, Problem, Released, Retry, Step, Synced, Target, Trigger, VaultState, not_a_certificate,
+    not_encoded, refused_content, unusable_value,
 };
 
 use uuid::Uuid;

@@ -8,8 +8,8 @@ use crate::{
     edge::{CachedSecret, EdgeError, Written, engine::secret_store::Violation},
     explain::{Explain, explanation},
     model::{
-        ContentError, Delegation, EdgeRecord, Reason, Reference, ReferenceStatus, State, SyncedSecret,
-        VaultVersion,
+        CertificateFacts, ContentError, Delegation, EdgeRecord, Part, Reason, Reference, ReferenceStatus,
+        State, SyncedSecret, ValueError, VaultVersion,
     },
 };
 
@@ -155,8 +155,9 @@ pub enum Observation {
     Again,
     /// The Secret has the content that was written, and this is its current uid and version.
     Unchanged(Written),
-    /// The extension has written the Secret, and this is its uid and version.
-    Confirmed(Written),
+    /// The extension has written the Secret: its uid and version, and the certificates of the references, as far as they were
+    /// read.
+    Confirmed(Written, Vec<Option<CertificateFacts>>),
     /// Another manager changed what was written.
     Drifted(Drift),
     /// The name belongs to another tool's Secret.
@@ -290,6 +291,39 @@ pub fn refused_content(reference: &Reference, error: &ContentError) -> String {
         &happened,
         "Store such a value in the vault, or refer to another vault secret with UpdateSyncedSecret.",
     )
+}
+
+/// The message about a value without the part of a certificate that its reference takes: the same in both engines. Never
+/// shows the value.
+pub fn not_a_certificate(reference: &Reference, why: &str) -> String {
+    let taken = match reference.part {
+        Part::Whole => "certificate or private key",
+        Part::Certificate => "certificate",
+        Part::Chain => "chain of a certificate",
+        Part::PrivateKey => "private key",
+        Part::FullChain => "certificate with its chain",
+        Part::Pfx => "PFX",
+    };
+    let happened = format!(
+        "The key {:?} takes the {taken} of the vault secret {:?}, and {why}",
+        reference.key.as_str(),
+        reference.vault_secret.as_str()
+    );
+    explanation(
+        &happened,
+        "Store such a value in the vault, or change the reference with UpdateSyncedSecret.",
+    )
+}
+
+/// The reason and the message about a value that can't be synced.
+pub fn unusable_value(reference: &Reference, error: &ValueError) -> (Reason, String) {
+    match error {
+        ValueError::Encoding(_) => (Reason::InvalidEncoding, not_encoded(reference)),
+        ValueError::Certificate(error) => {
+            (Reason::InvalidCertificate, not_a_certificate(reference, &error.to_string()))
+        }
+        ValueError::Content(error) => (Reason::EdgeRejected, refused_content(reference, error)),
+    }
 }
 
 impl Failure {

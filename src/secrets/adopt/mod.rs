@@ -201,7 +201,8 @@ impl Secrets {
         }
         let references: Vec<_> =
             secret.references.iter().map(|reference| NewReference::of(reference.clone())).collect();
-        problems.extend(self.check_references(engine, &references, &[], reads).await);
+        let secret_type = &secret.secret_type;
+        problems.extend(self.check_references(engine, secret_type, &references, &[], reads).await);
         Error::refuse(problems)
     }
 

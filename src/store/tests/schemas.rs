@@ -12,8 +12,8 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection, migrate::Migrator};
 
 use super::*;
 use crate::model::{
-    Anchor, AuditEvent, AuditHash, Chain, Condition, ConditionType, Encoding, Link, Reason, Reference,
-    Status, User,
+    Anchor, AuditEvent, AuditHash, CertificateFacts, CertificateKind, Chain, Condition, ConditionType,
+    Encoding, Link, Part, Reason, Reference, Status, User,
 };
 
 /// 2026-09-21, in microseconds.
@@ -162,6 +162,8 @@ fn may_differ(schema: i64, table: &str, column: &str) -> bool {
         // Chained by the start, and begun anew where there was no history.
         ("audit_events", "hash") => schema < 5,
         ("changes", "history") => schema < 7,
+        // Read again by a release that knows certificates.
+        ("secret_references", "settled") => schema < 12,
         _ => false,
     }
 }
@@ -244,6 +246,13 @@ async fn holds_what_was_asked_for(store: &Store, schema: i64) {
             pinned.status.held_until = Some(time(6));
         }
         let is_handed = schema >= 2 && secret.id.as_str() == "handed";
+        for pinned in secret.references.iter_mut().filter(|reference| reference.version.is_some()) {
+            let is_read_again = schema < 12 && !is_handed && secret.origin == Origin::Managed;
+            pinned.status.settled = !is_read_again;
+            if schema >= 12 {
+                (pinned.part, pinned.status.certificate) = (Part::FullChain, Some(rows::certificate()));
+            }
+        }
         assert_eq!(record.engine == SyncEngine::SecretStore, is_handed);
         assert_eq!(
             record.delegation.take().map(|delegation| delegation.hash_before),

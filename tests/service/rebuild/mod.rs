@@ -36,6 +36,7 @@ fn asked(secret: &SyncedSecret) -> SyncedSecret {
         vault_secret: reference.vault_secret.clone(),
         version: reference.version.clone(),
         encoding: reference.encoding,
+        part: reference.part,
         ..Default::default()
     };
     SyncedSecret {

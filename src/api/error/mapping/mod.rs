@@ -238,6 +238,12 @@ impl ErrorMapping {
                 "Use the encoding of the value, or store the value in this encoding.",
             )
             .about("vaultSecrets", name),
+            Cause::NotCertificate { name, .. } => Self::new(
+                FailedPrecondition,
+                "VALUE_NOT_A_CERTIFICATE",
+                "Refer to a vault secret that has this part, or take another part.",
+            )
+            .about("vaultSecrets", name),
             Cause::Vault(error) => Self::of_vault(error),
             Cause::Edge(error) => Self::of_edge(error),
         }

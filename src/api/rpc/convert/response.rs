@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     model::{
-        Condition, ConditionType, Encoding, Origin, Purpose, PurposeField, PurposeKey, Reference, State,
-        Status, SyncedSecret, VaultSecretVersion,
+        CertificateFacts, CertificateKind, Condition, ConditionType, Encoding, Origin, Part, Purpose,
+        PurposeField, PurposeKey, Reference, State, Status, SyncedSecret, VaultSecretVersion,
     },
     proto,
     secrets::{CheckedResource, ListedUsage, ListedVaultSecret},
@@ -150,6 +150,17 @@ fn encoding(encoding: Option<Encoding>) -> proto::secret_reference::Encoding {
     }
 }
 
+fn part(part: Part) -> proto::secret_reference::Part {
+    match part {
+        Part::Whole => proto::secret_reference::Part::Unspecified,
+        Part::Certificate => proto::secret_reference::Part::Certificate,
+        Part::Chain => proto::secret_reference::Part::Chain,
+        Part::PrivateKey => proto::secret_reference::Part::PrivateKey,
+        Part::FullChain => proto::secret_reference::Part::FullChain,
+        Part::Pfx => proto::secret_reference::Part::Pfx,
+    }
+}
+
 fn reference(reference: &Reference) -> proto::SecretReference {
     // UTF8 is what no encoding meant before it had a name, and is still shown so.
     let given = Some(reference.encoding).filter(|encoding| *encoding != Encoding::Utf8);
@@ -163,6 +174,24 @@ fn reference(reference: &Reference) -> proto::SecretReference {
         synced_version: reference.status.synced_version.as_ref().map(text).unwrap_or_default(),
         expire_time: reference.status.expire_time.map(timestamp),
         problem: reference.status.problem.as_ref().map(condition),
+        part: part(reference.part).into(),
+        certificate: reference.status.certificate.as_ref().map(certificate),
+    }
+}
+
+fn certificate(facts: &CertificateFacts) -> proto::CertificateFacts {
+    proto::CertificateFacts {
+        subject: facts.subject.clone(),
+        issuer: facts.issuer.clone(),
+        subject_alternative_names: facts.subject_alternative_names.clone(),
+        not_before_time: facts.not_before.map(timestamp),
+        expire_time: facts.not_after.map(timestamp),
+        sha1_thumbprint: facts.sha1_thumbprint.clone(),
+        sha256_thumbprint: facts.sha256_thumbprint.clone(),
+        is_ca: facts.is_ca,
+        key_matches: facts.key_matches,
+        certificate_count: i32::try_from(facts.count).unwrap_or(i32::MAX),
+        revocation_list: facts.kind == CertificateKind::RevocationList,
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Violations, in_collection, quoted, vault_secret::vault_secret};
 use crate::{
     model::{
-        Encoding, NewVaultSecret, Reference, ReferenceStatus, SecretKey, SyncedSecretId, VaultSecretName,
-        limits,
+        Encoding, NewVaultSecret, Part, Reference, ReferenceStatus, SecretKey, SyncedSecretId,
+        VaultSecretName, limits,
     },
     proto,
     secrets::{NewReference, is_reserved},
@@ -62,11 +62,13 @@ fn reference(field: &str, wire: proto::SecretReference, violations: &mut Violati
         create.as_ref().and_then(|create| create.encoding.or_else(|| Encoding::of_tags(&create.tags)));
     let encoding = given.or(tagged).unwrap_or_default();
     check_encoding(field, encoding, create.as_ref(), violations);
+    let part = violations.take(format!("{field}.part"), part(wire.part))?;
     let reference = Reference {
         key: key?,
         vault_secret: vault_secret?,
         version,
         encoding,
+        part,
         create_pending: create.is_some(),
         create_generation: 0,
         status: ReferenceStatus::default(),
@@ -128,6 +130,18 @@ pub(super) fn encoding(wire: i32) -> Result<Option<Encoding>, &'static str> {
         Ok(proto::secret_reference::Encoding::Utf8) => Ok(Some(Encoding::Utf8)),
         Err(_) => Err("is not an encoding that this release knows"),
     }
+}
+
+fn part(wire: i32) -> Result<Part, &'static str> {
+    Ok(match proto::secret_reference::Part::try_from(wire) {
+        Ok(proto::secret_reference::Part::Unspecified) => Part::Whole,
+        Ok(proto::secret_reference::Part::Certificate) => Part::Certificate,
+        Ok(proto::secret_reference::Part::Chain) => Part::Chain,
+        Ok(proto::secret_reference::Part::PrivateKey) => Part::PrivateKey,
+        Ok(proto::secret_reference::Part::FullChain) => Part::FullChain,
+        Ok(proto::secret_reference::Part::Pfx) => Part::Pfx,
+        Err(_) => return Err("is not a part that this release knows"),
+    })
 }
 
 pub(in crate::api::rpc) fn description(text: String, violations: &mut Violations) -> String {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        arguments::SyncedName,
+        arguments::{SyncedName, part_word},
         call::{Client, pages},
         call_error::CallError,
         output::Output,
@@ -139,10 +139,37 @@ fn whole(secret: &SyncedSecret) -> String {
         ("Synced", synced),
         ("Etag", plain(&secret.etag)),
     ]);
-    let mut parts = vec![about, references(secret), table::conditions(&secret.conditions)];
+    let mut parts =
+        vec![about, references(secret), certificates(secret), table::conditions(&secret.conditions)];
     parts.push(usages_table(&secret.usages));
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
+}
+
+/// The certificates and revocation lists at the edge; empty without any.
+fn certificates(secret: &SyncedSecret) -> String {
+    let row = |reference: &proto::SecretReference| {
+        let facts = reference.certificate.as_ref()?;
+        let key = match facts.key_matches {
+            Some(true) => "matches",
+            Some(false) => "another",
+            None => "",
+        };
+        let subject = if facts.revocation_list { "(revocation list)" } else { facts.subject.as_str() };
+        Some([
+            cell(&reference.key),
+            cell(subject),
+            cell(&facts.issuer),
+            cell(&facts.subject_alternative_names.join(", ")),
+            cell(&when(facts.expire_time.as_ref())),
+            yes(facts.is_ca),
+            cell(key),
+            cell(&facts.sha1_thumbprint),
+        ])
+    };
+    let rows: Vec<_> = secret.references.iter().filter_map(row).collect();
+    let header = ["KEY", "SUBJECT", "ISSUER", "ALTERNATIVE NAMES", "EXPIRES", "CA", "PRIVATE KEY", "SHA-1"];
+    if rows.is_empty() { String::new() } else { table(header, rows.into_iter()) }
 }
 
 fn references(secret: &SyncedSecret) -> String {
@@ -159,11 +186,12 @@ fn references(secret: &SyncedSecret) -> String {
             cell(id(&reference.vault_secret)),
             cell(pinned),
             cell(encoding),
+            cell(part_word(reference.part())),
             yes(!reference.synced_version.is_empty()),
             cell(&when(reference.expire_time.as_ref())),
             cell(problem.unwrap_or_default()),
         ]
     };
-    let header = ["KEY", "VAULT SECRET", "VERSION", "ENCODING", "SYNCED", "EXPIRES", "PROBLEM"];
+    let header = ["KEY", "VAULT SECRET", "VERSION", "ENCODING", "PART", "SYNCED", "EXPIRES", "PROBLEM"];
     table(header, secret.references.iter().map(row))
 }

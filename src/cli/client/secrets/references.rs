@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::{
-    arguments::{encode, files, no_key, reference},
+    arguments::{encode, files, no_key, reference, take_parts},
     value::{ValueInput, is_stdin},
 };
 use crate::{cli::CommandError, proto::SecretReference};
@@ -29,6 +29,13 @@ pub(super) struct Encodings {
     /// Decode the value of KEY before syncing it: base64, hex or none. Repeatable
     #[arg(long, value_name = "KEY=ENCODING")]
     encoding: Vec<String>,
+    /// Take a part of the certificate in the value for KEY: certificate, chain, private-key, full-chain, pfx or
+    /// whole. Repeatable
+    ///
+    /// In a Secret of the type kubernetes.io/tls, tls.crt gets the certificates and tls.key the private key
+    /// without it.
+    #[arg(long, value_name = "KEY=PART")]
+    part: Vec<String>,
 }
 
 impl New {
@@ -60,11 +67,12 @@ impl New {
 
 impl Encodings {
     pub fn apply(&self, references: &mut [SecretReference]) -> Result<(), CommandError> {
-        encode(references, &self.encoding)
+        encode(references, &self.encoding)?;
+        take_parts(references, &self.part)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.encoding.is_empty()
+        self.encoding.is_empty() && self.part.is_empty()
     }
 }
 

@@ -111,7 +111,8 @@ impl SecretStore {
     /// The extension needs an identity, and has stricter rules for keys and labels.
     pub(in crate::edge::engine) fn check(&self, secret: &SyncedSecret) -> Vec<Objection> {
         let references: Vec<_> = secret.references.iter().collect();
-        let violations = violations(&references, &secret.labels).into_iter().map(Objection::Field);
+        let violations = violations(&secret.secret_type, &references, &secret.labels);
+        let violations = violations.into_iter().map(Objection::Field);
         violations.chain(self.pair(secret).err().map(Objection::Engine)).collect()
     }
 

@@ -41,8 +41,10 @@ fn problem_of(reference: &Reference, failed: &SyncFailure) -> Option<(Reason, St
     match left {
         Some(left) => Some((left.reason, left.message.clone())),
         None if !failed.objects.is_empty() => None,
-        None => (failed.is_about_content_of(key) || failed.is_about(vault_secret))
-            .then(|| (failed.reason, failed.message.clone())),
+        None => (failed.is_about_content_of(key)
+            || failed.is_about_certificate_of(key)
+            || failed.is_about(vault_secret))
+        .then(|| (failed.reason, failed.message.clone())),
     }
 }
 

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     edge::{adoption::owner_of, manifest::uid_label},
     model::{
-        Condition, ConditionType, Encoding, Origin, Reason, Reference, ReferenceStatus, SecretKey, State,
-        Status, SyncedSecret, VaultSecretName, VaultVersion,
+        Condition, ConditionType, Encoding, Origin, Part, Reason, Reference, ReferenceStatus, SecretKey,
+        State, Status, SyncedSecret, VaultSecretName, VaultVersion,
     },
     quote::Quote,
 };
@@ -127,6 +127,7 @@ fn foreign_key(
         vault_secret,
         version: object.and_then(|object| object.object_version.as_deref()?.parse().ok()),
         encoding: object.and_then(encoding).unwrap_or_default(),
+        part: object.map(part).unwrap_or_default(),
         create_pending: false,
         create_generation: 0,
         status: ReferenceStatus { problem, ..ReferenceStatus::default() },
@@ -164,9 +165,11 @@ fn source_obstacle(
 fn object_obstacle(object: &Object, data: &SecretObjectData) -> Option<String> {
     let name = &object.object_name;
     let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    if object.object_type != "secret" {
+    if !["secret", "cert"].contains(&object.object_type.as_str()) {
         let kind = &object.object_type;
-        return Some(format!("{name:?} has the objectType {kind:?}; references support only secrets"));
+        return Some(format!(
+            "{name:?} has the objectType {kind:?}; references support only secrets and certificates"
+        ));
     }
     if object.object_version_history > 1 {
         let path = &data.source_path;
@@ -178,12 +181,30 @@ fn object_obstacle(object: &Object, data: &SecretObjectData) -> Option<String> {
     if let Some(version) = set(&object.object_version).filter(|text| text.parse::<VaultVersion>().is_err()) {
         return Some(format!("{version:?} is not a valid version of {name:?}"));
     }
-    if encoding(object).is_none() {
+    if object.object_type == "secret" && encoding(object).is_none() {
         let encoding = set(&object.object_encoding).unwrap_or_default();
         return Some(format!("references do not support the objectEncoding {encoding:?}"));
     }
     let format = set(&object.object_format).filter(|format| !format.eq_ignore_ascii_case("pem"));
-    format.map(|format| format!("references do not support the objectFormat {format:?}"))
+    let format = format.filter(|_| part(object) == Part::Whole)?;
+    let encoding = set(&object.object_encoding).unwrap_or_default();
+    Some(format!(
+        "references do not support the objectFormat {format:?} with the objectEncoding {encoding:?}"
+    ))
+}
+
+/// The part that an object takes of a certificate.
+fn part(object: &Object) -> Part {
+    let is = |text: &Option<String>, named: &str| {
+        text.as_deref().is_some_and(|text| text.eq_ignore_ascii_case(named))
+    };
+    if object.object_type == "cert" {
+        Part::Certificate
+    } else if is(&object.object_format, "pfx") && is(&object.object_encoding, Encoding::Base64.name()) {
+        Part::Pfx
+    } else {
+        Part::Whole
+    }
 }
 
 fn state(sync: &SecretSync) -> (State, Condition) {
@@ -205,8 +226,11 @@ fn state(sync: &SecretSync) -> (State, Condition) {
     }
 }
 
-/// The encoding of an object; none if references do not support it.
+/// The encoding of an object; none if references do not support it. The provider decodes no certificate.
 fn encoding(object: &Object) -> Option<Encoding> {
+    if object.object_type == "cert" {
+        return Some(Encoding::Utf8);
+    }
     let named = object.object_encoding.as_deref().unwrap_or_default();
     let is_named = |encoding: &Encoding| named.eq_ignore_ascii_case(encoding.name());
     match named {
@@ -303,6 +327,21 @@ mod tests {
     }
 
     #[test]
+    fn certificates_and_pfx_files_are_parts() {
+        for (object, part, encoding) in [
+            ("objectType: cert", Part::Certificate, Encoding::Utf8),
+            ("objectType: cert\nobjectEncoding: base32", Part::Certificate, Encoding::Utf8),
+            ("objectType: secret\nobjectFormat: PFX\nobjectEncoding: base64", Part::Pfx, Encoding::Base64),
+            ("objectType: secret\nobjectFormat: pem", Part::Whole, Encoding::Utf8),
+        ] {
+            let key = said_of(&format!("objectName: db\n{object}"), "db");
+            assert_eq!(key.obstacle, None, "{object}");
+            let reference = key.reference.unwrap();
+            assert_eq!((reference.part, reference.encoding), (part, encoding), "{object}");
+        }
+    }
+
+    #[test]
     fn a_key_that_no_reference_can_express_is_listed_with_its_reason() {
         for (object, path, why) in [
             ("objectName: db\nobjectType: secret\nobjectVersionHistory: 2", "db/0", "objectVersionHistory"),
@@ -311,7 +350,6 @@ mod tests {
                 "db/1",
                 "has no object \"db/1\"",
             ),
-            ("objectName: db\nobjectType: cert", "db", "objectType \"cert\""),
             ("objectName: db\nobjectType: key", "db", "objectType \"key\""),
             ("objectName: db", "db", "objectType \"\""),
             (

@@ -137,7 +137,11 @@ impl SecretStore {
         Ok(match self.0.edge.secret_state(target.secret, target.known(), needs_mark).await? {
             SecretState::Intact(written) => {
                 self.0.index.note(name, &seen, &written);
-                Observation::Confirmed(written)
+                let certificates = match self.0.options.read_certificates {
+                    true => self.0.edge.certificates(target.secret, &written).await?,
+                    false => Vec::new(),
+                };
+                Observation::Confirmed(written, certificates)
             }
             // The extension's own watch may lag.
             SecretState::Missing if waited < WATCH_LAG => Observation::Wait(WATCH_LAG - waited),

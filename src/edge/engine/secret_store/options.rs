@@ -30,6 +30,8 @@ pub struct Options {
     pub cloud: Option<&'static str>,
     /// How long the extension may take to answer a change before that is reported as a problem.
     pub patience: Duration,
+    /// Whether certificates are read from the Secrets that the extension wrote, to tell what they are.
+    pub read_certificates: bool,
 }
 
 /// What `az iot ops secretsync enable` sets up.
@@ -42,6 +44,7 @@ impl Default for Options {
             vault_name: String::new(),
             cloud: None,
             patience: Duration::from_secs(30),
+            read_certificates: false,
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     edge::manifest::{annotations, labels},
-    model::{Encoding, Reference, SyncedSecret},
+    model::{Encoding, Part, Reference, SecretType, SyncedSecret, VaultSecret},
 };
 
 /// The pattern of `sourcePath` and `targetKey` in SecretSync's schema, stricter than that of Kubernetes for
@@ -117,7 +117,14 @@ impl Pair {
 }
 
 /// The fields of a synced secret that the schema of SecretSync does not accept.
-pub fn violations(references: &[&Reference], labels: &BTreeMap<String, String>) -> Vec<Violation> {
+pub fn violations(
+    secret_type: &SecretType,
+    references: &[&Reference],
+    labels: &BTreeMap<String, String>,
+) -> Vec<Violation> {
+    let parts = references.iter().enumerate();
+    let parts = parts.filter_map(|(place, reference)| part_violation(secret_type, place, reference));
+    let parts: Vec<_> = parts.collect();
     let keys = references.iter().enumerate().filter(|(_, reference)| !KEY.is_match(reference.key.as_str()));
     let keys = keys.map(|(place, reference)| Violation {
         field: format!("references[{place}].key"),
@@ -137,7 +144,66 @@ pub fn violations(references: &[&Reference], labels: &BTreeMap<String, String>) 
              characters, and the key does not begin with {LABEL_PREFIX}"
         ),
     });
-    keys.chain(labels).collect()
+    keys.chain(parts).chain(labels).collect()
+}
+
+/// What the extension can't take out of any value.
+fn part_violation(secret_type: &SecretType, place: usize, reference: &Reference) -> Option<Violation> {
+    let key = reference.key.as_str();
+    if secret_type.is_tls() && !["tls.crt", "tls.key"].contains(&key) {
+        return Some(Violation {
+            field: format!("references[{place}].key"),
+            message: format!(
+                "the Secret Store extension writes only the keys tls.crt and tls.key of a Secret of the type {secret_type}; sync                  {key:?} in another synced secret, or use the direct engine"
+            ),
+        });
+    }
+    let is_tls_key = secret_type.is_tls() && key == "tls.key";
+    let why = match reference.part {
+        Part::Whole => return None,
+        Part::PrivateKey if is_tls_key => return None,
+        Part::PrivateKey => {
+            "the Secret Store extension takes a private key only for tls.key of a Secret of the type kubernetes.io/tls; use that              type and key, a vault secret that holds the key alone, or the direct engine"
+        }
+        Part::Chain | Part::FullChain => {
+            "the Secret Store extension can't take the chain out of a certificate; leave the part out to get the whole value,              which in a Secret of the type kubernetes.io/tls is all certificates for tls.crt, or use the direct engine"
+        }
+        Part::Certificate | Part::Pfx if is_tls_key => {
+            "the Secret Store extension writes the private key under tls.key; leave the part out"
+        }
+        Part::Pfx if secret_type.is_tls() => {
+            "the Secret Store extension writes PEM into a Secret of the type kubernetes.io/tls; use another type"
+        }
+        Part::Certificate | Part::Pfx if reference.create_pending => {
+            "the Secret Store extension takes this part only out of a certificate of the vault; leave the part out, or use the              direct engine"
+        }
+        Part::Certificate if reference.encoding != Encoding::Utf8 => {
+            "the Secret Store extension takes a certificate without an encoding; use the encoding UTF8"
+        }
+        Part::Pfx if reference.encoding == Encoding::Hex => {
+            "the vault keeps a PFX in base64; leave the encoding out"
+        }
+        Part::Certificate | Part::Pfx => return None,
+    };
+    Some(Violation { field: format!("references[{place}].part"), message: why.to_owned() })
+}
+
+/// Why the extension can't take what the reference says out of this vault secret; none if it can.
+pub fn extension_objection(reference: &Reference, secret: &VaultSecret) -> Option<String> {
+    let name = secret.name.as_str();
+    match reference.part {
+        Part::Certificate | Part::Pfx if !secret.managed => Some(format!(
+            "the Secret Store extension takes this part only out of a certificate of the vault, and {name:?} is a secret; leave the              part out, or use the direct engine"
+        )),
+        Part::Pfx if !secret.is_pfx() => {
+            Some(format!("the vault keeps the certificate {name:?} in PEM; leave the part out"))
+        }
+        Part::Whole if secret.is_pfx() && reference.encoding != Encoding::Utf8 => Some(format!(
+            "the Secret Store extension writes the PFX of the certificate {name:?} as PEM, which has no encoding; use the encoding \
+             UTF8, or the part PFX for the bytes of the file"
+        )),
+        _ => None,
+    }
 }
 
 /// Whether a map has all desired entries; it may have others.
@@ -160,13 +226,19 @@ fn class_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretProvid
 /// The key is the alias: every reference has one, they are unique, and the schema has the same pattern for
 /// both.
 fn object(reference: &Reference) -> Object {
-    let encoding = Some(reference.encoding).filter(|encoding| *encoding != Encoding::Utf8);
+    let encoding = match reference.part {
+        Part::Certificate => None,
+        Part::Pfx => Some(Encoding::Base64),
+        _ => Some(reference.encoding).filter(|encoding| *encoding != Encoding::Utf8),
+    };
+    let object_type = if reference.part == Part::Certificate { "cert" } else { "secret" };
     Object {
         object_name: reference.vault_secret.to_string(),
-        object_type: "secret".to_owned(),
+        object_type: object_type.to_owned(),
         object_alias: Some(reference.key.to_string()),
         object_version: reference.version.as_ref().map(ToString::to_string),
         object_encoding: encoding.map(|encoding| encoding.name().to_owned()),
+        object_format: (reference.part == Part::Pfx).then(|| "pfx".to_owned()),
         ..Object::default()
     }
 }

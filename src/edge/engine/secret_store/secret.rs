@@ -1,6 +1,6 @@
 //! The Kubernetes Secret that the extension creates: its owner and the owners of its fields. Reads no values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value, json};
@@ -12,10 +12,10 @@ use super::{
 use crate::{
     edge::{
         Edge, EdgeError, FIELD_MANAGER, Written,
-        engine::direct::secret::{data_keys, last_other_manager, written},
+        engine::direct::secret::{data_keys, last_other_manager, wiped, written},
         manifest::{carries_uid, is_reserved, labels},
     },
-    model::{SyncedSecret, SyncedSecretId},
+    model::{CertificateFacts, SyncedSecret, SyncedSecretId, facts},
 };
 
 /// The state of the Secret with the name of a SecretSync.
@@ -49,6 +49,26 @@ impl Edge {
             true => SecretState::Intact(written(&secret)),
             false => SecretState::Edited,
         })
+    }
+
+    /// What is to tell of the certificates in the Secret that the extension wrote, for each reference; nothing if the Secret has
+    /// changed since. Looks at no private key, and wipes what it read.
+    pub async fn certificates(
+        &self,
+        desired: &SyncedSecret,
+        written: &Written,
+    ) -> Result<Vec<Option<CertificateFacts>>, EdgeError> {
+        let Some(secret) = self.call(self.secrets.get_opt(desired.id.as_str())).await? else {
+            return Ok(Vec::new());
+        };
+        let data = secret.data.iter().flatten().collect::<BTreeMap<_, _>>();
+        let contents = desired.references.iter().map(|reference| {
+            let bytes = data.get(&reference.key.to_string()).map(|bytes| bytes.0.as_slice());
+            bytes.unwrap_or_default()
+        });
+        let told = facts(&contents.collect::<Vec<_>>(), false);
+        let metadata = wiped(secret).metadata;
+        Ok(if self::written(&metadata) == *written { told } else { Vec::new() })
     }
 
     /// The Secret of a synced secret; none if the Secret with its name belongs to another tool.

@@ -17,6 +17,10 @@ const NOTHING_YET: [&str; 3] = ["SyncStarting", "NoUpdatesAttemptedYet", "Unknow
 pub(super) const ENCODING: &str =
     "Store the value in that encoding, or change the reference's encoding with UpdateSyncedSecret.";
 
+/// What to do about a value that holds no certificate or no key.
+const CERTIFICATE: &str =
+    "Store a certificate with its private key in the vault, or change the reference with UpdateSyncedSecret.";
+
 /// Objects of a partial sync that one message names.
 const NAMED: usize = 5;
 
@@ -71,6 +75,11 @@ impl SyncFailure {
     /// Whether the API server's refusal, as the extension passes it on, is about the content of a key.
     pub fn is_about_content_of(&self, key: &str) -> bool {
         Refusal::of(&self.text) == Some(Refusal::Content) && self.text.contains(&format!("data[{key}]"))
+    }
+
+    /// Whether the extension could not take certificate or private key for a key out of a value.
+    pub fn is_about_certificate_of(&self, key: &str) -> bool {
+        self.text.contains(&format!("cert data for {key}:"))
     }
 
     /// Whether the extension's message names a vault secret.
@@ -232,6 +241,10 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
         )
     } else if says(&["illegal base64 data", "encoding/hex:"]) {
         (Reason::InvalidEncoding, ENCODING)
+    } else if says(&["pkcs12:", "failed to get cert data for", "unknown private key type"])
+        && !says(&["Only 'tls.key' and 'tls.crt' are supported"])
+    {
+        (Reason::InvalidCertificate, CERTIFICATE)
     } else if says(&["Only 'tls.key' and 'tls.crt' are supported"]) {
         (
             Reason::EdgeRejected,

@@ -114,9 +114,30 @@ async fn fill_synced_secrets(sql: &mut SqliteConnection, schema: i64) {
         let times = format!("not_before_time = {}, held_until = {}", at_seconds(5), at_seconds(6));
         run(sql, format!("UPDATE secret_references SET {times} WHERE key = 'password'")).await;
     }
+    if schema >= 12 {
+        let certificate = json(&certificate(), &[]);
+        let parts = format!("part = 'full-chain', certificate = {}", quoted(&certificate));
+        run(sql, format!("UPDATE secret_references SET {parts} WHERE key = 'password'")).await;
+    }
     if schema >= 9 {
         run(sql, "UPDATE secret_references SET create_generation = 3 WHERE create_pending = 1".to_owned())
             .await;
+    }
+}
+
+pub(super) fn certificate() -> CertificateFacts {
+    CertificateFacts {
+        kind: CertificateKind::Certificate,
+        subject: "CN=pump-7".to_owned(),
+        issuer: "CN=Contoso".to_owned(),
+        subject_alternative_names: vec!["DNS:pump-7.example.com".to_owned()],
+        not_before: Some(time(0)),
+        not_after: Some(time(86_400)),
+        sha1_thumbprint: "00".repeat(20),
+        sha256_thumbprint: "00".repeat(32),
+        is_ca: false,
+        key_matches: Some(true),
+        count: 2,
     }
 }
 
