@@ -2,7 +2,8 @@
 //! knows one application. Tests can make it fail.
 //!
 //! # On the wire
-//! TLS on 127.0.0.1, HTTP/1.1 and HTTP/2. The paths of Key Vault's secrets (`/secrets…`, `/deletedsecrets…`); Entra's
+//! TLS on 127.0.0.1, HTTP/1.1 and HTTP/2. The paths of Key Vault's secrets (`/secrets…`, `/deletedsecrets…`), and those that
+//! read certificates (`/certificates/NAME…`); Entra's
 //! `/TENANT/oauth2/v2.0/token` with its discovery documents; App Service's `/msi/token`; the instance metadata service's
 //! `/metadata/identity/oauth2/token`, off until a test switches it on.
 //!
@@ -36,6 +37,7 @@
 mod apply;
 mod assertion;
 mod body;
+mod certificate;
 mod clock;
 mod control;
 mod entra;
@@ -86,6 +88,7 @@ use tower::util::MapResult;
 use url::Url;
 
 pub use assertion::{Assertion, AssertionVerifier, CertificateVerifier, Rejected, UnusableCertificate};
+pub use certificate::CertificateForm;
 pub use clock::Clock;
 pub use doubles_common::{
     Credential,
@@ -268,6 +271,23 @@ impl KeyVault {
     /// Creates the secrets whose names are free in one transaction; returns a result for each, in order.
     pub async fn seed_all(&self, seeds: Vec<Seed>) -> Result<Vec<Seeded>, SeedError> {
         self.shared.vault.seed(seeds, &self.shared.clock).await
+    }
+
+    /// Creates a certificate with its secret if the name is free: the key (PKCS#8) and the certificates of a PEM text, in any order.
+    /// For tags, make a [`Seed::certificate`] and pass it to [`Self::seed_all`].
+    pub async fn seed_certificate(
+        &self,
+        name: &str,
+        pem: SecretString,
+        form: CertificateForm,
+    ) -> Result<Seeded, SeedError> {
+        Ok(self.seed_all(vec![Seed::certificate(name, pem, form)?]).await?[0])
+    }
+
+    /// Adds a version to a certificate and its secret, in the form of the latest one, as Key Vault's own renewal does; returns the
+    /// version's id.
+    pub async fn renew_certificate(&self, name: &str, pem: SecretString) -> Result<String, SeedError> {
+        self.shared.vault.renew(name, pem, &self.shared.clock).await
     }
 
     /// Stops: accepts no new requests, gives those in flight a moment, and completes changes in progress.

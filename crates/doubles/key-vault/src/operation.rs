@@ -23,6 +23,8 @@ pub enum Operation {
     SecretPurge,
     SecretBackup,
     SecretRestore,
+    CertificateGet,
+    CertificateListVersions,
     /// A token, from any of the endpoints that issue one.
     Token,
 }
@@ -41,7 +43,7 @@ pub(super) struct Target {
 
 impl Operation {
     /// All operations.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::SecretSet,
         Self::SecretGet,
         Self::SecretUpdate,
@@ -54,6 +56,8 @@ impl Operation {
         Self::SecretPurge,
         Self::SecretBackup,
         Self::SecretRestore,
+        Self::CertificateGet,
+        Self::CertificateListVersions,
         Self::Token,
     ];
 
@@ -73,15 +77,16 @@ impl Operation {
     /// The name of its data action in Azure RBAC.
     pub(super) fn action(self) -> &'static str {
         match self {
-            Self::SecretSet => "setSecret/action",
-            Self::SecretGet => "getSecret/action",
-            Self::SecretUpdate => "update/action",
-            Self::SecretDelete => "delete",
-            Self::SecretRecover => "recover/action",
-            Self::SecretPurge => "purge/action",
-            Self::SecretBackup => "backup/action",
-            Self::SecretRestore => "restore/action",
-            _ => "readMetadata/action",
+            Self::SecretSet => "secrets/setSecret/action",
+            Self::SecretGet => "secrets/getSecret/action",
+            Self::SecretUpdate => "secrets/update/action",
+            Self::SecretDelete => "secrets/delete",
+            Self::SecretRecover => "secrets/recover/action",
+            Self::SecretPurge => "secrets/purge/action",
+            Self::SecretBackup => "secrets/backup/action",
+            Self::SecretRestore => "secrets/restore/action",
+            Self::CertificateGet | Self::CertificateListVersions => "certificates/read",
+            _ => "secrets/readMetadata/action",
         }
     }
 }
@@ -110,11 +115,14 @@ impl Target {
             (["secrets", name], "PATCH") => (Operation::SecretUpdate, *name, None),
             (["secrets", name, version], "GET") => (Operation::SecretGet, *name, Some(*version)),
             (["secrets", name, version], "PATCH") => (Operation::SecretUpdate, *name, Some(*version)),
+            (["certificates", name, "versions"], "GET") => (Operation::CertificateListVersions, *name, None),
+            (["certificates", name], "GET") => (Operation::CertificateGet, *name, None),
+            (["certificates", name, version], "GET") => (Operation::CertificateGet, *name, Some(*version)),
             (["deletedsecrets"], "GET") => (Operation::SecretListDeleted, "", None),
             (["deletedsecrets", name], "GET") => (Operation::SecretGetDeleted, *name, None),
             (["deletedsecrets", name], "DELETE") => (Operation::SecretPurge, *name, None),
             (["deletedsecrets", name, "recover"], "POST") => (Operation::SecretRecover, *name, None),
-            (["secrets" | "deletedsecrets", ..], _) if segments.len() <= 3 => {
+            (["secrets" | "deletedsecrets", ..] | ["certificates", _, ..], _) if segments.len() <= 3 => {
                 return Err(Refusal::method_not_allowed(method, path));
             }
             _ => return Err(Refusal::no_such_path(path)),
@@ -157,6 +165,8 @@ mod tests {
         assert_eq!(status(Method::GET, "/secrets/a_b"), 400);
         assert_eq!(status(Method::GET, &format!("/secrets/{}", "a".repeat(128))), 400);
         assert_eq!(status(Method::POST, "/secrets/a"), 405);
+        assert_eq!(status(Method::PATCH, "/certificates/a"), 405);
+        assert_eq!(status(Method::GET, "/certificates"), 404);
         assert_eq!(status(Method::GET, "/keys/a"), 404);
         assert_eq!(status(Method::GET, "/secrets/a/b/c"), 404);
     }

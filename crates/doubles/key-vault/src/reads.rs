@@ -3,12 +3,13 @@
 use axum::{http::StatusCode, response::Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{
     query::Query,
     refusal::Refusal,
-    state::{Doing, Secret, State, key},
-    wire::{self, Bundle, List},
+    state::{Doing, Secret, State, Version, key},
+    wire::{self, Bundle, CertificateBundle, List},
 };
 
 /// GET of a secret: the value of a version, or of the latest. Expired and not yet valid versions are served, disabled
@@ -27,6 +28,21 @@ pub(super) fn get(
         return Err(Refusal::secret_disabled());
     }
     Ok(wire::json(StatusCode::OK, &Bundle::value(host, secret, version)))
+}
+
+/// GET of a certificate: a version, or the latest.
+pub(super) fn get_certificate(
+    state: &State,
+    host: &str,
+    name: &str,
+    version: Option<&str>,
+    now: Timestamp,
+) -> Result<Response, Refusal> {
+    let not_found = || Refusal::certificate_not_found(name, version);
+    let secret = visible(state, name, now).filter(|secret| secret.managed).ok_or_else(not_found)?;
+    let version = secret.version(version).ok_or_else(not_found)?;
+    let bundle = CertificateBundle::version(host, secret, version).ok_or_else(not_found)?;
+    Ok(wire::json(StatusCode::OK, &bundle))
 }
 
 /// GET of a deleted secret; not found while the deletion is in progress.
@@ -73,12 +89,38 @@ pub(super) fn list_versions(
 ) -> Result<Response, Refusal> {
     let after = after(query)?;
     let path = format!("/secrets/{name}/versions");
-    let versions = visible(state, name, now).into_iter().flat_map(|secret| {
-        let from = after.as_deref().map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+    let versions = versions_after(visible(state, name, now), after.as_deref());
+    Ok(page(query, host, &path, versions, |(secret, version)| Bundle::version_item(host, secret, version)))
+}
+
+/// A page of the versions of a certificate, as of a secret's.
+pub(super) fn list_certificate_versions(
+    state: &State,
+    host: &str,
+    name: &str,
+    query: &Query,
+    now: Timestamp,
+) -> Result<Response, Refusal> {
+    let after = after(query)?;
+    let path = format!("/certificates/{name}/versions");
+    let secret = visible(state, name, now).filter(|secret| secret.managed);
+    let versions = versions_after(secret, after.as_deref()).filter_map(|(id, (secret, version))| {
+        Some((id, CertificateBundle::version(host, secret, version)?.into_item()))
+    });
+    Ok(page(query, host, &path, versions, |item| item))
+}
+
+/// The versions after an id, each with its secret.
+fn versions_after<'a>(
+    secret: Option<&'a Secret>,
+    after: Option<&str>,
+) -> impl Iterator<Item = (&'a str, (&'a Secret, &'a Version))> {
+    let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+    let of = move |secret: &'a Secret| {
         let versions = secret.versions.range::<str, _>((from, std::ops::Bound::Unbounded));
         versions.map(move |(id, version)| (id.as_str(), (secret, version)))
-    });
-    Ok(page(query, host, &path, versions, |(secret, version)| Bundle::version_item(host, secret, version)))
+    };
+    secret.into_iter().flat_map(of)
 }
 
 /// The live secret of a name, unless its recovery is in progress.
@@ -88,15 +130,15 @@ fn visible<'a>(state: &'a State, name: &str, now: Timestamp) -> Option<&'a Secre
 }
 
 /// One page of the remaining items, and the link to the next page if there are more.
-fn page<'a, T>(
+fn page<'a, T, B: Serialize>(
     query: &Query,
     host: &str,
     path: &str,
     mut items: impl Iterator<Item = (&'a str, T)>,
-    bundle: impl Fn(T) -> Bundle<'a>,
+    bundle: impl Fn(T) -> B,
 ) -> Response {
     let mut last = None;
-    let value: Vec<Bundle<'_>> = items
+    let value: Vec<B> = items
         .by_ref()
         .take(query.page_size)
         .map(|(key, item)| {

@@ -52,13 +52,22 @@ impl Refusal {
 
     /// No secret, or no version of it, under that name.
     pub(super) fn secret_not_found(name: &str, version: Option<&str>) -> Self {
+        Self::not_found("SecretNotFound", "secret", name, version)
+    }
+
+    /// No certificate, or no version of it, under that name.
+    pub(super) fn certificate_not_found(name: &str, version: Option<&str>) -> Self {
+        Self::not_found("CertificateNotFound", "certificate", name, version)
+    }
+
+    fn not_found(code: &'static str, kind: &str, name: &str, version: Option<&str>) -> Self {
         let version = version.map(|version| format!("/{version}")).unwrap_or_default();
         Self::new(
             StatusCode::NOT_FOUND,
-            "SecretNotFound",
+            code,
             format!(
-                "A secret with (name/id) {name}{version} was not found in this key vault. If you recently deleted \
-                 this secret you may be able to recover it using the correct recovery command. For help resolving \
+                "A {kind} with (name/id) {name}{version} was not found in this key vault. If you recently deleted \
+                 this {kind} you may be able to recover it using the correct recovery command. For help resolving \
                  this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
             ),
         )
@@ -113,7 +122,7 @@ impl Refusal {
         let message = format!(
             "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or \
              role definitions were changed recently, please observe propagation time.\r\n\
-             Action: 'Microsoft.KeyVault/vaults/secrets/{}'\r\nAssignment: (not found)\r\nVault: double",
+             Action: 'Microsoft.KeyVault/vaults/{}'\r\nAssignment: (not found)\r\nVault: double",
             action
         );
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_inner("ForbiddenByRbac")

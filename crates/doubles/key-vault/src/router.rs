@@ -152,6 +152,12 @@ impl VaultRequest {
             Operation::SecretListVersions => {
                 reads::list_versions(&shared.vault.read(), host, name, query, now)
             }
+            Operation::CertificateGet => {
+                reads::get_certificate(&shared.vault.read(), host, name, target.version.as_deref(), now)
+            }
+            Operation::CertificateListVersions => {
+                reads::list_certificate_versions(&shared.vault.read(), host, name, query, now)
+            }
             Operation::SecretListDeleted => reads::list_deleted(&shared.vault.read(), host, query, now),
             Operation::SecretGetDeleted => reads::get_deleted(&shared.vault.read(), host, name, now),
             Operation::SecretBackup => shared.vault.backup(name, &shared.clock),

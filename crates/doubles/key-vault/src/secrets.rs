@@ -11,12 +11,13 @@ use zeroize::Zeroizing;
 
 use super::{
     body,
+    certificate::{Certificate, CertificateForm},
     clock::Clock,
     limits::{check_properties, check_value},
     operation::is_name,
     refusal::Refusal,
     state::{Change, Deletion, Doing, Secret, State, Version, key},
-    wire::{self, BackupBody, Bundle, PropertiesBody, RECOVERABLE_DAYS, SetBody},
+    wire::{self, AttributesBody, BackupBody, Bundle, PropertiesBody, RECOVERABLE_DAYS, SetBody},
     witness::{self, Witness},
 };
 
@@ -39,7 +40,8 @@ pub struct Seed {
     pub content_type: Option<String>,
     /// Tags; if empty, answers leave them out.
     pub tags: BTreeMap<String, String>,
-    /// Whether it belongs to a certificate: shown with `managed` and `kid`, and refused to PUT, PATCH and DELETE.
+    /// Whether it belongs to a certificate: shown with `managed` and `kid`, and refused to PUT, PATCH and DELETE. The certificate
+    /// in its value, if there is one of the content type, is shown as such; see [`Seed::certificate`].
     pub managed: bool,
 }
 
@@ -66,6 +68,25 @@ pub enum SeedError {
     /// The state can't be written.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+// === impl Seed ===
+
+impl Seed {
+    /// The secret of a certificate: the key (PKCS#8) and the certificates of a PEM text, in any order.
+    pub fn certificate(name: &str, pem: SecretString, form: CertificateForm) -> Result<Self, SeedError> {
+        let value = form.value(name, pem).map_err(|why| SeedError::invalid(name, why))?;
+        let content_type = Some(form.content_type().to_owned());
+        Ok(Self { name: name.to_owned(), value, content_type, tags: BTreeMap::new(), managed: true })
+    }
+}
+
+// === impl SeedError ===
+
+impl SeedError {
+    fn invalid(name: &str, message: impl Into<String>) -> Self {
+        Self::Invalid { name: name.to_owned(), message: message.into() }
+    }
 }
 
 // === impl Vault ===
@@ -215,9 +236,8 @@ impl Vault {
             outcomes.push(if taken { Seeded::AlreadyThere } else { Seeded::Created });
             if !taken {
                 let name = seed.name.clone();
-                let change = self
-                    .seeded(seed, clock)
-                    .map_err(|refusal| SeedError::Invalid { name, message: refusal.message })?;
+                let change =
+                    self.seeded(seed, clock).map_err(|refusal| SeedError::invalid(&name, refusal.message))?;
                 changes.insert(at, change);
             }
         }
@@ -225,12 +245,46 @@ impl Vault {
         Ok(outcomes)
     }
 
+    /// Adds a version to a certificate, in its form and with its tags, as Key Vault's own renewal does; returns the id.
+    pub(super) async fn renew(
+        &self,
+        name: &str,
+        pem: SecretString,
+        clock: &Clock,
+    ) -> Result<String, SeedError> {
+        let invalid = |why: &str| SeedError::invalid(name, why);
+        let _writer = self.writer.lock().await;
+        let (tags, content_type) = {
+            let state = self.read();
+            let latest = state.live(&key(name)).filter(|secret| secret.managed).map(Secret::latest);
+            let latest = latest.ok_or_else(|| invalid("there is no certificate of this name"))?;
+            (latest.tags.clone(), latest.content_type.clone().unwrap_or_default())
+        };
+        let form = CertificateForm::of(&content_type)
+            .ok_or_else(|| invalid("its content type is not a certificate's"))?;
+        let value = form.value(name, pem).map_err(invalid)?;
+        let properties = PropertiesBody {
+            attributes: validity(&value, &content_type),
+            content_type: Some(content_type),
+            tags,
+        };
+        let added = check_value(&value).and_then(|()| self.new_version(name, value, properties, true, clock));
+        let (id, change) = added.map_err(|refusal| invalid(&refusal.message))?;
+        self.commit([change]).await?;
+        Ok(id)
+    }
+
     fn seeded(&self, seed: Seed, clock: &Clock) -> Result<Change, Refusal> {
         if !is_name(&seed.name) {
             return Err(Refusal::bad_parameter("a name is 1 to 127 letters, digits and hyphens"));
         }
         let tags = (!seed.tags.is_empty()).then_some(seed.tags);
-        let properties = PropertiesBody { content_type: seed.content_type, attributes: None, tags };
+        let attributes = seed
+            .content_type
+            .as_deref()
+            .filter(|_| seed.managed)
+            .and_then(|kind| validity(&seed.value, kind));
+        let properties = PropertiesBody { content_type: seed.content_type, attributes, tags };
         check_value(&seed.value)?;
         check_properties(&properties)?;
         Ok(self.new_version(&seed.name, seed.value, properties, seed.managed, clock)?.1)
@@ -248,7 +302,7 @@ impl Vault {
         let state = self.read();
         check_free(&state, name, clock)?;
         let present = state.live(&key(name));
-        if present.is_some_and(|secret| secret.managed) {
+        if !managed && present.is_some_and(|secret| secret.managed) {
             return Err(Refusal::managed("set"));
         }
         let now = clock.seconds();
@@ -335,6 +389,13 @@ fn check_deleted(state: &State, name: &str, clock: &Clock) -> Result<(), Refusal
         None if state.deleted(&key(name)).is_none() => Err(Refusal::deleted_secret_not_found(name)),
         None => Ok(()),
     }
+}
+
+/// The dates of a certificate's secret, which are the certificate's.
+fn validity(value: &SecretString, content_type: &str) -> Option<AttributesBody> {
+    let certificate = Certificate::of(value, Some(content_type))?;
+    let (nbf, exp) = (Some(certificate.not_before), Some(certificate.not_after));
+    Some(AttributesBody { enabled: None, nbf, exp })
 }
 
 /// Sets the fields that the client sent.

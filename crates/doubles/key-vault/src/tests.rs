@@ -1,5 +1,6 @@
 //! Tests of the double over real sockets; their common parts.
 
+mod certificates;
 mod faults;
 mod federation;
 mod identity;

@@ -11,7 +11,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
-use super::state::{Deletion, Secret, Version};
+use super::{
+    certificate::Certificate,
+    state::{Deletion, Secret, Version},
+};
 
 /// The days for which a deleted secret can be recovered.
 pub(super) const RECOVERABLE_DAYS: i64 = 90;
@@ -74,6 +77,25 @@ pub(super) struct Bundle<'a> {
     tags: Option<&'a BTreeMap<String, String>>,
 }
 
+/// A certificate in an answer; an item of a list has fewer fields.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CertificateBundle<'a> {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+    x5t: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<&'a str>,
+    attributes: Attributes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a BTreeMap<String, String>>,
+}
+
 /// The attributes in an answer. Times are Unix seconds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,8 +114,8 @@ struct Attributes {
 /// A page of a list.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct List<'a> {
-    pub(super) value: Vec<Bundle<'a>>,
+pub(super) struct List<B> {
+    pub(super) value: Vec<B>,
     pub(super) next_link: Option<String>,
 }
 
@@ -149,6 +171,31 @@ impl<'a> Bundle<'a> {
             scheduled_purge_date: Some(deletion.scheduled_purge),
             ..self
         }
+    }
+}
+
+// === impl CertificateBundle ===
+
+impl<'a> CertificateBundle<'a> {
+    /// The certificate of a version of its secret; none where the secret's value has none.
+    pub(super) fn version(host: &str, secret: &'a Secret, version: &'a Version) -> Option<Self> {
+        let certificate = Certificate::of(&version.value, version.content_type.as_deref())?;
+        let id = |collection: &str| format!("https://{host}/{collection}/{}/{}", secret.name, version.id);
+        Some(Self {
+            id: id("certificates"),
+            kid: Some(id("keys")),
+            sid: Some(id("secrets")),
+            x5t: certificate.x5t(),
+            cer: Some(certificate.cer()),
+            content_type: version.content_type.as_deref(),
+            attributes: Attributes::of(version),
+            tags: version.tags.as_ref(),
+        })
+    }
+
+    /// As it is in a list.
+    pub(super) fn into_item(self) -> Self {
+        Self { kid: None, sid: None, cer: None, content_type: None, ..self }
     }
 }
 
