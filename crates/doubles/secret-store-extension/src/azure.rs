@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{
     Certificate, Response, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
@@ -42,9 +43,23 @@ struct Token {
     access_token: Zeroizing<String>,
 }
 
+/// A version of a secret.
 #[derive(Deserialize)]
-struct Secret {
-    value: Zeroizing<String>,
+#[serde(rename_all = "camelCase")]
+pub(super) struct Secret {
+    pub value: Zeroizing<String>,
+    /// The key of the certificate whose secret it is.
+    #[serde(default)]
+    pub kid: String,
+    #[serde(default)]
+    pub content_type: String,
+}
+
+/// A version of a certificate.
+#[derive(Deserialize)]
+struct CertificateBundle {
+    /// Base64 of its DER.
+    cer: String,
 }
 
 /// A page of versions.
@@ -111,17 +126,23 @@ impl Azure {
 // === impl Session ===
 
 impl Session<'_> {
-    /// The value of a version, or of the latest one where `version` is empty.
-    pub async fn value(&mut self, name: &str, version: &str) -> Result<Zeroizing<String>, String> {
+    /// A version of a secret, or the latest one where `version` is empty.
+    pub async fn secret(&mut self, name: &str, version: &str) -> Result<Secret, String> {
         let url = self.url(&format!("secrets/{name}/{version}"))?;
-        let secret: Secret = self.get(url).await?;
-        Ok(secret.value)
+        self.get(url).await
     }
 
-    /// The versions of a secret, the newest first.
-    pub async fn versions(&mut self, name: &str) -> Result<Vec<String>, String> {
+    /// The DER of a version of a certificate, or of the latest one where `version` is empty.
+    pub async fn certificate(&mut self, name: &str, version: &str) -> Result<Vec<u8>, String> {
+        let url = self.url(&format!("certificates/{name}/{version}"))?;
+        let certificate: CertificateBundle = self.get(url).await?;
+        STANDARD.decode(certificate.cer).map_err(|_| "the certificate is not base64".to_owned())
+    }
+
+    /// The versions of a secret or a certificate, the newest first.
+    pub async fn versions(&mut self, collection: &str, name: &str) -> Result<Vec<String>, String> {
         let mut versions = Vec::new();
-        let mut next = Some(self.url(&format!("secrets/{name}/versions"))?);
+        let mut next = Some(self.url(&format!("{collection}/{name}/versions"))?);
         while let Some(url) = next {
             let page: Versions = self.get(url).await?;
             versions.extend(page.value);

@@ -11,19 +11,25 @@
 //! [secrets-store-sync-controller]: https://github.com/kubernetes-sigs/secrets-store-sync-controller
 
 mod azure;
+mod certificate;
 mod conditions;
 mod controller;
 pub mod definitions;
 mod digest;
 mod failure;
 mod install;
+mod key;
 mod objects;
 mod pem;
+mod pfx;
 mod provider;
 mod queue;
 mod reconcile;
 mod resources;
 mod secret;
+#[cfg(test)]
+mod tests;
+mod tls;
 
 use std::{
     collections::BTreeMap,

@@ -18,7 +18,7 @@ pub(super) struct Parameters {
 pub(super) struct VaultObject {
     pub object_name: String,
     #[serde(default)]
-    object_type: String,
+    pub object_type: ObjectType,
     #[serde(default)]
     object_alias: String,
     /// Empty for the latest version.
@@ -30,7 +30,22 @@ pub(super) struct VaultObject {
     #[serde(default)]
     pub object_encoding: String,
     #[serde(default)]
-    object_format: String,
+    pub object_format: String,
+}
+
+/// The kinds of objects that the double fetches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ObjectType {
+    /// A value; of a certificate's secret the certificate with its key.
+    Secret,
+    /// A certificate alone.
+    Cert,
+    /// A public key, which the double doesn't fetch.
+    Key,
+    /// None is given.
+    #[default]
+    Absent,
 }
 
 /// The strings in `objects`.
@@ -71,19 +86,55 @@ impl Parameters {
 impl VaultObject {
     fn parse(text: &str) -> Result<Self, String> {
         let object: Self = serde_yaml_ng::from_str(text).map_err(|error| error.to_string())?;
-        if object.object_type != "secret" {
-            return Err(format!("objectType {:?}: the double has secrets only", object.object_type));
-        }
-        if !["", "utf-8", "base64", "hex"].contains(&object.object_encoding.to_ascii_lowercase().as_str()) {
+        if !matches!(object.object_type, ObjectType::Secret | ObjectType::Cert) {
             return Err(format!(
-                "objectEncoding {:?} is none of utf-8, base64 and hex",
-                object.object_encoding
+                "objectType {:?}: the double has secrets and certificates only",
+                object.kind()
             ));
         }
-        if !["", "pem", "pfx"].contains(&object.object_format.to_ascii_lowercase().as_str()) {
-            return Err(format!("objectFormat {:?} is neither pem nor pfx", object.object_format));
-        }
+        object.check().map_err(|why| object.failed(&object.object_version, &why))?;
         Ok(object)
+    }
+
+    /// What the provider refuses before it asks the vault.
+    fn check(&self) -> Result<(), String> {
+        let (format, encoding) = (&self.object_format, &self.object_encoding);
+        if !["", "pem", "pfx"].contains(&format.to_ascii_lowercase().as_str()) {
+            return Err(format!("invalid objectFormat: {format}, should be PEM or PFX"));
+        }
+        if format == "pfx" && self.object_type != ObjectType::Secret {
+            return Err("PFX format only supported for objectType: secret".to_owned());
+        }
+        if !encoding.is_empty() && self.object_type != ObjectType::Secret {
+            return Err("objectEncoding only supported for objectType: secret".to_owned());
+        }
+        if !["", "utf-8", "base64", "hex"].contains(&encoding.to_ascii_lowercase().as_str()) {
+            return Err(format!("invalid objectEncoding: {encoding}, should be hex, base64 or utf-8"));
+        }
+        Ok(())
+    }
+
+    /// The message of a failure of the object.
+    pub fn failed(&self, version: &str, why: &str) -> String {
+        let (kind, name) = (self.kind(), &self.object_name);
+        format!("failed to get objectType:{kind}, objectName:{name}, objectVersion:{version}: {why}")
+    }
+
+    /// The collection of the vault that it is in.
+    pub fn collection(&self) -> &'static str {
+        match self.object_type {
+            ObjectType::Cert => "certificates",
+            _ => "secrets",
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.object_type {
+            ObjectType::Secret => "secret",
+            ObjectType::Cert => "cert",
+            ObjectType::Key => "key",
+            ObjectType::Absent => "",
+        }
     }
 
     /// Its `sourcePath`; with a history, `/` and the number of the version follow, 0 for the newest.
@@ -126,6 +177,16 @@ mod tests {
                 "object at index 0: objectType \"key\"",
             ),
             ("array:\n  - |\n    objectType: secret\n", "object at index 0: missing field `objectName`"),
+            (
+                "array:\n  - |\n    objectName: a\n    objectType: cert\n    objectEncoding: utf-8\n",
+                "object at index 0: failed to get objectType:cert, objectName:a, objectVersion:: objectEncoding \
+                 only supported for objectType: secret",
+            ),
+            (
+                "array:\n  - |\n    objectName: a\n    objectType: cert\n    objectFormat: pfx\n",
+                "object at index 0: failed to get objectType:cert, objectName:a, objectVersion:: PFX format only \
+                 supported for objectType: secret",
+            ),
         ] {
             let error = Parameters::parse(&parameters(objects)).unwrap_err();
             assert!(error.starts_with(why), "{error}");

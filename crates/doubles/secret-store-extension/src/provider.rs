@@ -6,8 +6,10 @@ use base64::{DecodeError, Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
 use super::{
-    azure::{Azure, Session},
-    objects::{Parameters, VaultObject},
+    azure::{Azure, Secret, Session},
+    certificate,
+    objects::{ObjectType, Parameters, VaultObject},
+    pem::{self, Block},
 };
 
 /// The fetched objects of a class.
@@ -68,29 +70,41 @@ async fn fetch(
 ) -> Result<(), String> {
     let VaultObject { object_name: name, object_version: version, object_version_history: history, .. } =
         object;
-    let failed = |why| {
-        format!(
-            "failed to mount objects, error: failed to get objectType:secret, objectName:{name}, \
-             objectVersion:{version}: {why}"
-        )
-    };
+    let failed = |why: String| format!("failed to mount objects, error: {}", object.failed(version, &why));
     if *history <= 1 {
-        let value = session.value(name, version).await.map_err(failed)?;
-        files.insert(object.path().to_owned(), decoded(&value, &object.object_encoding).map_err(failed)?);
+        files.insert(object.path().to_owned(), content(session, object, version).await.map_err(failed)?);
         return Ok(());
     }
-    let versions = session.versions(name).await.map_err(failed)?;
+    let versions = session.versions(object.collection(), name).await.map_err(failed)?;
     let from = versions.iter().skip_while(|found| !version.is_empty() && *found != version);
     for (index, version) in from.take(*history as usize).enumerate() {
-        let value = session.value(name, version).await.map_err(failed)?;
-        let content = decoded(&value, &object.object_encoding).map_err(failed)?;
+        let content = content(session, object, version).await.map_err(failed)?;
         files.insert(format!("{}/{index}", object.path()), content);
     }
     Ok(())
 }
 
+/// What the file of a version holds.
+async fn content(
+    session: &mut Session<'_>,
+    object: &VaultObject,
+    version: &str,
+) -> Result<Zeroizing<Vec<u8>>, String> {
+    let name = &object.object_name;
+    if object.object_type == ObjectType::Cert {
+        let certificate = Block::new(pem::CERTIFICATE, session.certificate(name, version).await?);
+        return Ok(Zeroizing::new(certificate.encode().as_bytes().to_vec()));
+    }
+    let Secret { value, kid, content_type } = session.secret(name, version).await?;
+    let text = match kid.as_str() {
+        "" => value,
+        _ => certificate::exported(value, &content_type, &object.object_format)?,
+    };
+    decoded(&text, &object.object_encoding)
+}
+
 /// Decodes a value. Errors have Go's messages; Go's base64 ignores line breaks.
-fn decoded(value: &str, encoding: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+pub(super) fn decoded(value: &str, encoding: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let decoded = match encoding.to_ascii_lowercase().as_str() {
         "base64" => {
             let unbroken = Zeroizing::new(value.replace(['\r', '\n'], ""));

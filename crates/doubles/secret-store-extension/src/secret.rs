@@ -17,9 +17,9 @@ use super::{
     FIELD_MANAGER, LABEL,
     conditions::Reason,
     failure::Failure,
-    pem,
     provider::{File, Files},
     resources::{Mapping, SECRET_SYNC_KIND, SECRET_SYNC_VERSION, SecretSync},
+    tls,
 };
 
 /// What goes into the Secret.
@@ -43,7 +43,7 @@ impl Content {
             match files.get(source_path) {
                 File::Found(file) => {
                     let content = match sync.spec.secret_object.kind.as_str() {
-                        "kubernetes.io/tls" => pem::part(file, target_key).map_err(unfit)?,
+                        "kubernetes.io/tls" => tls::part(file, target_key).map_err(unfit)?,
                         _ => file.clone(),
                     };
                     data.insert(target_key.clone(), content);
