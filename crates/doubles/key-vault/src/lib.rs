@@ -1,5 +1,5 @@
-//! The Key Vault double: a server on loopback that behaves like Azure Key Vault's secrets, with an Entra tenant that
-//! knows one application. Tests can make it fail.
+//! The Key Vault double: a server on loopback that behaves like Azure Key Vault's secrets and the certificates of some, with
+//! an Entra tenant that knows one application. Tests can make it fail.
 //!
 //! # On the wire
 //! TLS on 127.0.0.1, HTTP/1.1 and HTTP/2. The paths of Key Vault's secrets (`/secrets…`, `/deletedsecrets…`), and those that
