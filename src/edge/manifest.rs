@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 use super::FIELD_MANAGER;
 use crate::{
     model::{
-        Encoding, Part, Reference, ReferenceStatus, SecretKey, SecretType, SyncedSecret, VaultSecretName,
-        VaultVersion, limits,
+        ContentError, Data, Encoding, Part, Reference, ReferenceStatus, SecretKey, SecretType, SyncedSecret,
+        VaultSecretName, VaultVersion, limits,
     },
     quote::Quote,
 };
@@ -44,8 +44,10 @@ pub struct Desired<'a> {
     pub secret: &'a SyncedSecret,
     /// The vault that the values come from.
     pub vault: &'a Url,
-    /// The bytes and the version of each reference, in the order of the references.
-    pub values: Vec<(Zeroizing<Vec<u8>>, VaultVersion)>,
+    /// Its keys.
+    data: Data<'a>,
+    /// The version of each reference, in the order of the references.
+    versions: Vec<VaultVersion>,
 }
 
 /// The content of a Kubernetes Secret that this service manages, serialized for comparison.
@@ -71,10 +73,21 @@ pub fn is_reserved(label: &str) -> bool {
 
 // === impl Desired ===
 
-impl Desired<'_> {
+impl<'a> Desired<'a> {
+    /// The Secret with these bytes and versions, in the order of the references. An error if they can't be composed as
+    /// the references say.
+    pub fn new(
+        secret: &'a SyncedSecret,
+        vault: &'a Url,
+        values: Vec<(Zeroizing<Vec<u8>>, VaultVersion)>,
+    ) -> Result<Self, ContentError> {
+        let (values, versions) = values.into_iter().unzip();
+        Ok(Self { secret, vault, data: secret.contents().data(&secret.references, values)?, versions })
+    }
+
     /// Whether the values fit into a Kubernetes Secret.
     pub fn fits(&self) -> bool {
-        self.values.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() <= limits::SECRET_BYTES
+        self.data.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() <= limits::SECRET_BYTES
     }
 
     /// The desired content, to compare it with the current content.
@@ -98,12 +111,11 @@ impl Desired<'_> {
 
     /// Whether the desired Secret has this key.
     pub(super) fn has_key(&self, key: &str) -> bool {
-        self.secret.references.iter().any(|reference| reference.key.as_str() == key)
+        self.secret.has_data_key(key)
     }
 
     fn data(&self) -> impl Iterator<Item = (&SecretKey, &[u8])> {
-        let keys = self.secret.references.iter().map(|reference| &reference.key);
-        keys.zip(self.values.iter().map(|(bytes, _)| bytes.as_slice()))
+        self.data.iter().map(|(key, bytes)| (*key, bytes.as_slice()))
     }
 
     fn labels(&self) -> BTreeMap<String, String> {
@@ -111,7 +123,7 @@ impl Desired<'_> {
     }
 
     fn annotations(&self) -> BTreeMap<String, String> {
-        annotations(self.secret, self.vault, |place| self.values.get(place).map(|(_, version)| version))
+        annotations(self.secret, self.vault, |place| self.versions.get(place))
     }
 }
 

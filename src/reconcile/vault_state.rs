@@ -17,7 +17,7 @@ use super::{
 use crate::{
     edge::engine::{Failure, Retry, VaultState, reads_values, unusable_value},
     model::{
-        Reference, ReferenceStatus, SecretType, ValueError, VaultSecretVersion, VaultVersion,
+        Contents, Reference, ReferenceStatus, ValueError, VaultSecretVersion, VaultVersion,
         facts as certificates,
     },
     store::Record,
@@ -44,10 +44,9 @@ impl Reconciler {
         let reads = self.reads_for(record, shared);
         let references = &record.secret.references;
         let needs_values = reads_values(record.engine);
-        let secret_type = &record.secret.secret_type;
-        let results = references
-            .iter()
-            .map(|reference| read_or_describe((secret_type, reference), &reads, needs_values));
+        let contents = record.secret.contents();
+        let results =
+            references.iter().map(|reference| read_or_describe((contents, reference), &reads, needs_values));
         let results = join_all(results).await;
         let state = match self.hold_of(record, &results) {
             None => collect(references, results)?,
@@ -79,13 +78,13 @@ async fn keep(
         return Err(hold.failure);
     }
     let (references, needs_values) = (&record.secret.references, reads_values(record.engine));
-    let secret_type = &record.secret.secret_type;
+    let contents = record.secret.contents();
     let kept = references.iter().zip(results).map(|(reference, latest)| async move {
         let (latest, value) = latest?;
         match &reference.status.synced_version {
             Some(held) if Some(held) != latest.synced_version.as_ref() => {
                 let pinned = Reference { version: Some(held.clone()), ..reference.clone() };
-                let (kept, value) = read_or_describe((secret_type, &pinned), reads, needs_values).await?;
+                let (kept, value) = read_or_describe((contents, &pinned), reads, needs_values).await?;
                 // The rotation check compares the vault with the latest one's time.
                 let ReferenceStatus { vault_update_time, settled, .. } = latest;
                 Ok((ReferenceStatus { vault_update_time, settled, ..kept }, value))
@@ -105,24 +104,24 @@ enum Unusable {
 }
 
 async fn read_or_describe(
-    (secret_type, reference): (&SecretType, &Reference),
+    (contents, reference): (Contents<'_>, &Reference),
     reads: &SharedReads,
     needs_value: bool,
 ) -> Result<Found, Unusable> {
     match needs_value {
-        true => read((secret_type, reference), reads).await,
+        true => read((contents, reference), reads).await,
         false => describe(reference, reads).await,
     }
 }
 
 async fn read(
-    (secret_type, reference): (&SecretType, &Reference),
+    (contents, reference): (Contents<'_>, &Reference),
     reads: &SharedReads,
 ) -> Result<Found, Unusable> {
     let value =
         reads.get(&reference.vault_secret, reference.version.as_ref()).await.map_err(Unusable::Vault)?;
     let is_pfx = value.version.secret.is_pfx();
-    let bytes = content(secret_type, reference, &value.value, is_pfx).await.map_err(Unusable::Value)?;
+    let bytes = content(contents, reference, &value.value, is_pfx).await.map_err(Unusable::Value)?;
     let status = record_update::status_of(&value);
     let version = status.synced_version.clone().expect("a value that was read has a version");
     Ok((status, Some((bytes, version))))

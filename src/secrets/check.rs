@@ -14,7 +14,7 @@ use crate::{
         engine::{Objection, VaultState, extension_objection, reads_values},
     },
     model::{
-        Reference, SecretType, SyncEngine, SyncedSecret, SyncedSecretId, ValueError, VaultSecret,
+        Contents, Reference, SecretType, SyncEngine, SyncedSecret, SyncedSecretId, ValueError, VaultSecret,
         VaultSecretName, VaultVersion, limits,
     },
     reconcile::{SharedReads, content},
@@ -27,16 +27,16 @@ impl Secrets {
     pub(super) async fn check_references(
         &self,
         engine: SyncEngine,
-        secret_type: &SecretType,
-        references: &[NewReference],
+        (secret_type, references): (&SecretType, &[NewReference]),
         held: &[Reference],
         reads: &SharedReads,
     ) -> Vec<Problem> {
+        let contents = contents(secret_type, references);
         let mut checks = Vec::with_capacity(references.len());
         for (place, new) in references.iter().enumerate() {
             let is_held = new.create.is_none() && held.iter().any(|held| held.has_same_spec(&new.reference));
             if !is_held {
-                checks.push(self.check_reference((engine, secret_type), place, new, reads));
+                checks.push(self.check_reference(engine, (contents, place, new), reads));
             }
         }
         join_all(checks).await.into_iter().flatten().collect()
@@ -44,16 +44,15 @@ impl Secrets {
 
     async fn check_reference(
         &self,
-        (engine, secret_type): (SyncEngine, &SecretType),
-        place: usize,
-        new: &NewReference,
+        engine: SyncEngine,
+        (contents, place, new): (Contents<'_>, usize, &NewReference),
         reads: &SharedReads,
     ) -> Option<Problem> {
         let cause = match &new.create {
             Some(_) => self.check_new(&new.reference.vault_secret).await,
-            None => check_existing(engine, secret_type, new, reads).await,
+            None => check_existing(engine, (contents, new), reads).await,
         };
-        cause.err().map(|cause| Problem::new(format!("references[{place}].{}", field_of(new, &cause)), cause))
+        cause.err().map(|cause| Problem::new(format!("references[{place}]{}", field_of(new, &cause)), cause))
     }
 
     /// Dry run: asks the API server whether it would accept the objects of a synced secret.
@@ -90,8 +89,7 @@ impl Secrets {
 
     /// What the API server asks of a Secret of this type: known before any value is.
     pub(super) fn check_keys_of_type(&self, secret: &SyncedSecret) -> Result<(), Error> {
-        let has = |key: &str| secret.references.iter().any(|reference| reference.key.as_str() == key);
-        match secret.secret_type.missing_keys(has) {
+        match secret.missing_keys() {
             None => Ok(()),
             Some(missing) => Err(Error::invalid(
                 "references",
@@ -126,8 +124,7 @@ impl Secrets {
 
 async fn check_existing(
     engine: SyncEngine,
-    secret_type: &SecretType,
-    new: &NewReference,
+    (contents, new): (Contents<'_>, &NewReference),
     reads: &SharedReads,
 ) -> Result<(), Cause> {
     let reference = &new.reference;
@@ -141,9 +138,9 @@ async fn check_existing(
     }
     let value = reads.get(name, version).await.map_err(Cause::Vault)?;
     not_expired(name, value.version.secret.expire_time, value.read_time)?;
-    match content(secret_type, reference, &value.value, value.version.secret.is_pfx()).await {
-        // Told when the values are complete.
-        Ok(_) | Err(ValueError::Content(_)) => Ok(()),
+    let is_pfx = value.version.secret.is_pfx();
+    match content(contents, reference, &value.value, is_pfx).await {
+        Ok(_) => Ok(()),
         Err(error) => Err(unusable(reference, error)),
     }
 }
@@ -166,9 +163,10 @@ pub(super) async fn check_values(
     if reads_values(engine) {
         return values(secret_type, references, reads).await.map(drop);
     }
+    let contents = contents(secret_type, references);
     for (place, NewReference { reference, create, .. }) in references.iter().enumerate() {
         if let Some(create) = create {
-            let content = content(secret_type, reference, &create.value, false).await;
+            let content = content(contents, reference, &create.value, false).await;
             content.map_err(|error| refused(place, reference, error))?;
         }
     }
@@ -182,17 +180,18 @@ async fn values(
     reads: &SharedReads,
 ) -> Result<Vec<(Zeroizing<Vec<u8>>, VaultVersion)>, Error> {
     let mut values = Vec::with_capacity(references.len());
+    let contents = contents(secret_type, references);
     for (place, NewReference { reference, create, .. }) in references.iter().enumerate() {
         let name = &reference.vault_secret;
         let (content, version) = match create {
             Some(create) => {
                 let placeholder = "0".repeat(32).parse().expect("32 hex digits are a version");
-                (content(secret_type, reference, &create.value, false).await, placeholder)
+                (content(contents, reference, &create.value, false).await, placeholder)
             }
             None => {
                 let value = reads.get(name, reference.version.as_ref()).await.map_err(Cause::Vault)?;
                 let is_pfx = value.version.secret.is_pfx();
-                let content = content(secret_type, reference, &value.value, is_pfx).await;
+                let content = content(contents, reference, &value.value, is_pfx).await;
                 (content, value.version.version.clone())
             }
         };
@@ -209,6 +208,11 @@ async fn values(
             ),
         )),
     }
+}
+
+/// How references become the keys of a Secret of this type.
+fn contents<'a>(secret_type: &'a SecretType, references: &[NewReference]) -> Contents<'a> {
+    Contents::of(secret_type, references.iter().map(|new| &new.reference.key))
 }
 
 /// What the Secret Store extension can't take out of this vault secret.
@@ -239,14 +243,16 @@ fn unusable(reference: &Reference, error: ValueError) -> Cause {
 /// The field of a reference that a problem concerns.
 fn field_of(new: &NewReference, cause: &Cause) -> &'static str {
     match cause {
-        Cause::Vault(error) if matches!(**error, VaultError::VersionNotFound { .. }) => "version",
+        Cause::Vault(error) if matches!(**error, VaultError::VersionNotFound { .. }) => ".version",
         Cause::Vault(error)
             if matches!(**error, VaultError::Disabled { .. }) && new.reference.version.is_some() =>
         {
-            "version"
+            ".version"
         }
-        Cause::NotEncoded { .. } => "encoding",
-        Cause::NotCertificate { .. } | Cause::Invalid(_) => "part",
-        _ => "vault_secret",
+        Cause::NotEncoded { .. } => ".encoding",
+        Cause::NotCertificate { .. } => ".part",
+        // The value, wherever it is wrong.
+        Cause::Invalid(_) => "",
+        _ => ".vault_secret",
     }
 }

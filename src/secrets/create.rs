@@ -57,7 +57,7 @@ impl Secrets {
         Error::refuse(self.check_engine(engine, &secret))?;
         let _reserved = self.reserve(names_to_create(&new.references)).map_err(Error::Refused)?;
         let (mut problems, edge) = tokio::join!(
-            self.check_references(engine, &new.secret_type, &new.references, &[], &reads),
+            self.check_references(engine, (&new.secret_type, &new.references), &[], &reads),
             self.check_name(engine, &new.id)
         );
         problems.extend(edge.err().map(|error| Problem::new("synced_secret_id", Cause::Edge(error))));

@@ -1,13 +1,13 @@
 //! ListSecretUsages, and the usages that block a deletion or an update.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{Call, Cause, Error, NewReference, Problem, Secrets};
 use crate::{
     edge::CachedSecret,
-    model::{SyncedSecretId, Usage, UsagePlace},
+    model::{Contents, SyncedSecretId, Usage, UsagePlace},
     store::Record,
 };
 
@@ -90,10 +90,11 @@ impl Secrets {
         record: &Record,
         references: &[NewReference],
     ) -> Result<(), Error> {
-        let held = |key: &str| record.secret.references.iter().any(|held| held.key.as_str() == key);
-        let keeps = |key: &str| references.iter().any(|new| new.reference.key.as_str() == key);
-        let dropped: Vec<_> =
-            record.secret.references.iter().filter(|held| !keeps(held.key.as_str())).collect();
+        let held = |key: &str| record.secret.has_data_key(key);
+        let keys = || references.iter().map(|new| &new.reference.key);
+        let contents = Contents::of(&record.secret.secret_type, keys());
+        let kept: BTreeSet<_> = keys().map(|key| contents.data_key(key)).collect();
+        let dropped: Vec<_> = record.secret.data_keys().difference(&kept).copied().collect();
         if dropped.is_empty() {
             return Ok(());
         }
@@ -109,7 +110,7 @@ impl Secrets {
             Err(_) => usages.of(id.as_str()),
         };
         let mut problems = Vec::new();
-        for key in dropped.iter().map(|reference| &reference.key) {
+        for key in dropped {
             for usage in uses.iter().filter(|usage| usage.needs.uses(key.as_str(), held)) {
                 let cause = Cause::KeyInUse { id: id.clone(), key: key.clone(), usage: usage.clone() };
                 problems.push(Problem::new("", cause));
@@ -124,10 +125,8 @@ impl Secrets {
         // A secret that was not looked up yet is not missing.
         let secret_missing = self.0.reconciler.index().get(&usage.secret) == CachedSecret::Absent;
         // The keys of another tool's Secret are unknown: listing them would read its values.
-        let key_missing = record.is_some_and(|record| {
-            let has = |key: &str| record.secret.references.iter().any(|held| held.key.as_str() == key);
-            usage.needs.is_missing(has)
-        });
+        let key_missing =
+            record.is_some_and(|record| usage.needs.is_missing(|key| record.secret.has_data_key(key)));
         ListedUsage { usage, key_missing, secret_missing }
     }
 }

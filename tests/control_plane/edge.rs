@@ -100,7 +100,7 @@ async fn connect(namespace: &str) -> Edge {
 
 fn desired<'a>(secret: &'a SyncedSecret, vault: &'a Url, value: &[u8]) -> Desired<'a> {
     let version: VaultVersion = "0123456789abcdef0123456789abcdef".parse().unwrap();
-    Desired { secret, vault, values: vec![(Zeroizing::new(value.to_vec()), version)] }
+    Desired::new(secret, vault, vec![(Zeroizing::new(value.to_vec()), version)]).unwrap()
 }
 
 fn synced_secret(id: &str) -> SyncedSecret {

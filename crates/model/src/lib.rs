@@ -23,7 +23,7 @@ pub use audit::{
 };
 pub use certificate::{CertificateError, CertificateFacts, CertificateKind, Part, facts};
 pub use condition::{Condition, ConditionType, Reason, Status};
-pub use contents::ContentError;
+pub use contents::{ContentError, Contents, Data};
 pub use edge_state::{Delegation, EdgeRecord};
 pub use names::{NameError, SecretKey, SyncedSecretId, VaultSecretName, VaultVersion, is_unprintable};
 pub use reference::{

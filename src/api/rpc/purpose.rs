@@ -55,6 +55,12 @@ fn check_keys(purpose: &Purpose, references: &[proto::SecretReference], violatio
             Misfit::Missing(key) => {
                 violations.add(REFERENCES, format!("must have the key {:?} for the purpose {id}", key.key));
             }
+            Misfit::NeitherWholeNorComposed => {
+                violations.add(
+                    REFERENCES,
+                    format!("must have the keys {known} for the purpose {id}, and no others"),
+                );
+            }
             Misfit::TooFew(required) => violations.add(
                 REFERENCES,
                 format!(

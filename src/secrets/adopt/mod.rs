@@ -187,8 +187,7 @@ impl Secrets {
         reads: &SharedReads,
     ) -> Result<(), Error> {
         let secret = &record.secret;
-        let given: BTreeSet<String> =
-            secret.references.iter().map(|reference| reference.key.to_string()).collect();
+        let given: BTreeSet<String> = secret.data_keys().into_iter().map(ToString::to_string).collect();
         if given != *keys {
             let all = keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let rule = format!("give one reference for each key of the Secret, and no other: {all}");
@@ -201,8 +200,7 @@ impl Secrets {
         }
         let references: Vec<_> =
             secret.references.iter().map(|reference| NewReference::of(reference.clone())).collect();
-        let secret_type = &secret.secret_type;
-        problems.extend(self.check_references(engine, secret_type, &references, &[], reads).await);
+        problems.extend(self.check_references(engine, (&secret.secret_type, &references), &[], reads).await);
         Error::refuse(problems)
     }
 

@@ -42,8 +42,7 @@ struct Keys<'a> {
 
 impl Keys<'_> {
     fn missing(&self) -> Option<Condition> {
-        let references = &self.secret.references;
-        let is_referenced = |key: &str| references.iter().any(|held| held.key.as_str() == key);
+        let is_referenced = |key: &str| self.secret.has_data_key(key);
         if self.needs.is_missing(is_referenced) {
             let message = format!(
                 "The synced secret {:?} does not have {}.",
@@ -56,13 +55,17 @@ impl Keys<'_> {
         if self.secret.origin == Origin::Unmanaged {
             return None;
         }
+        let contents = self.secret.contents();
         let is_held = |key: &str| {
-            references.iter().any(|held| held.key.as_str() == key && held.status.synced_version.is_some())
+            let mut of_key = self.secret.references.iter();
+            let is_behind = |held: &Reference| held.status.synced_version.is_none();
+            self.secret.has_data_key(key)
+                && !of_key.any(|held| contents.data_key(&held.key).as_str() == key && is_behind(held))
         };
         if !self.needs.is_missing(is_held) {
             return None;
         }
-        let absent = self.used().find(|reference| !is_held(reference.key.as_str()))?;
+        let absent = self.used().find(|reference| reference.status.synced_version.is_none())?;
         let why = absent.status.problem.as_ref().map(|problem| format!(" {}", problem.message));
         let message = format!(
             "The edge does not hold the value of {} for the key {:?} yet.{}",
@@ -75,9 +78,10 @@ impl Keys<'_> {
 
     /// The references that the field uses.
     fn used(&self) -> impl Iterator<Item = &Reference> {
-        let references = &self.secret.references;
-        let has = |key: &str| references.iter().any(|held| held.key.as_str() == key);
-        references.iter().filter(move |held| self.needs_all() || self.needs.uses(held.key.as_str(), has))
+        let contents = self.secret.contents();
+        let has = |key: &str| self.secret.has_data_key(key);
+        let is_used = move |held: &&Reference| self.needs.uses(contents.data_key(&held.key).as_str(), has);
+        self.secret.references.iter().filter(move |held| self.needs_all() || is_used(held))
     }
 
     /// A folder of any keys uses all that there are.

@@ -10,6 +10,7 @@ use super::{
     extract::built_in,
     rule::{Finds, Format},
 };
+use crate::contents::{EMAIL, PARTS, is_composed_from};
 
 /// What a synced secret can be for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Purpose {
     pub keys: Vec<PurposeKey>,
     /// Whether the Secret may have keys of any name.
     pub any_keys: bool,
+    /// Whether the others are composed into the first key, so that they are given instead of it.
+    pub is_composable: bool,
     /// The fields that can name such a Secret.
     pub fields: Vec<PurposeField>,
 }
@@ -63,6 +66,8 @@ pub enum Misfit {
     Missing(PurposeKey),
     /// Keys have free names, and there are fewer than are required.
     TooFew(usize),
+    /// It is neither the key that the fields read, alone, nor all that this is composed from.
+    NeitherWholeNorComposed,
 }
 
 /// A purpose as it is written down here; its keys and fields come from the rules.
@@ -78,6 +83,8 @@ struct Row {
 enum Keys {
     /// One of the key sets of these rules: the one with the first of these keys. Each with its title.
     Set(&'static [&'static str], &'static [(&'static str, &'static str)]),
+    /// A key set of one key, the first, or the references from which this service composes it.
+    Composable(&'static [&'static str], &'static [(&'static str, &'static str)]),
     /// Any.
     Any(&'static [&'static str]),
     /// Those that the fields name.
@@ -268,11 +275,18 @@ const ROWS: &[Row] = &[
     Row {
         id: "registry-pull-secret",
         title: "Registry: pull secret",
-        description: "A docker configuration in JSON with the credentials of a container registry.",
+        description: "The credentials of a container registry: a whole docker configuration in JSON, or a host, a user name \
+            and a password, from which the direct engine composes it.",
         secret_types: DOCKER_CONFIG,
-        keys: Keys::Set(
+        keys: Keys::Composable(
             &["* *.artifactPullSecretSettings.secretRef", "* *.imagePullSecrets*"],
-            &[(".dockerconfigjson", "Artifact secret")],
+            &[
+                (".dockerconfigjson", "Artifact secret"),
+                ("host", "Registry host"),
+                ("username", "Username"),
+                ("password", "Password"),
+                ("email", "Email"),
+            ],
         ),
     },
     Row {
@@ -306,11 +320,14 @@ impl Purpose {
             let required = required.count();
             return (keys.len() < required).then_some(Misfit::TooFew(required)).into_iter().collect();
         }
+        let is_composable = self.is_composable;
+        let is_whole = || matches!((keys, self.keys.as_slice()), ([key], [whole, ..]) if *key == whole.key);
+        let is_neither = is_composable && !is_whole() && !is_composed_from(keys.iter().copied());
         let is_foreign = |key: &str| !self.any_keys && self.keys.iter().all(|known| known.key != key);
         let foreign =
             keys.iter().enumerate().filter(|(_, key)| is_foreign(key)).map(|(at, _)| Misfit::Foreign(at));
         let missing = required.filter(|key| !keys.contains(&key.key.as_str())).cloned().map(Misfit::Missing);
-        foreign.chain(missing).collect()
+        foreign.chain(missing).chain(is_neither.then_some(Misfit::NeitherWholeNorComposed)).collect()
     }
 
     /// Its keys for people: `"username" and "password"`.
@@ -319,6 +336,11 @@ impl Purpose {
             true => format!("{:?}", key.key),
             false => format!("{:?} (optional)", key.key),
         };
+        if self.is_composable {
+            let [host, username, password] = PARTS;
+            let whole = self.keys.first().map(|whole| whole.key.as_str()).unwrap_or_default();
+            return format!("{whole:?}, or {host:?}, {username:?}, {password:?}, {EMAIL:?} (optional)");
+        }
         self.keys.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 }
@@ -327,6 +349,7 @@ impl Purpose {
 
 impl Row {
     fn purpose(&self) -> Purpose {
+        let is_composable = matches!(self.keys, Keys::Composable(..));
         let (keys, any_keys, fields) = match &self.keys {
             Keys::Any(patterns) => (
                 Vec::new(),
@@ -345,25 +368,30 @@ impl Row {
                 };
                 (named.iter().map(key).collect(), false, fields)
             }
-            Keys::Set(patterns, titles) => {
+            Keys::Set(patterns, titles) | Keys::Composable(patterns, titles) => {
                 let fields = fields(patterns, "", |format| self.set_of(format).is_some());
                 let set = rules(patterns).find_map(|(_, format)| self.set_of(format));
                 let keys = titles.iter().map(|(key, title)| PurposeKey {
                     key: (*key).to_owned(),
                     title,
-                    required: set.is_some_and(|set| set.required.iter().any(|required| required == key)),
+                    required: !is_composable
+                        && set.is_some_and(|set| set.required.iter().any(|one| one == key)),
                     free_name: false,
                 });
                 (keys.collect(), false, fields)
             }
         };
         let Self { id, title, description, secret_types, .. } = self;
-        Purpose { id, title, description, secret_types, keys, any_keys, fields }
+        Purpose { id, title, description, secret_types, keys, any_keys, is_composable, fields }
     }
 
     /// The key set of a rule that the purpose is for.
     fn set_of<'a>(&self, format: &'a Format) -> Option<&'a KeySet> {
-        let (Format::Whole(sets), Keys::Set(_, [(first, _), ..])) = (format, &self.keys) else { return None };
+        let (Format::Whole(sets), Keys::Set(_, [(first, _), ..]) | Keys::Composable(_, [(first, _), ..])) =
+            (format, &self.keys)
+        else {
+            return None;
+        };
         sets.iter().find(|set| set.required.iter().any(|key| key == first))
     }
 }

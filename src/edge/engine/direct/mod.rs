@@ -49,7 +49,7 @@ impl Direct {
         state: VaultState,
         edge_uid: Option<&str>,
     ) -> Result<(), EdgeError> {
-        self.0.edge.try_apply(&self.desired(secret, state.values), edge_uid).await
+        self.0.edge.try_apply(&self.desired(secret, state.values)?, edge_uid).await
     }
 
     /// The Secret has another uid or version than the recorded one. If its content is the same, these are
@@ -83,7 +83,7 @@ impl Direct {
 
     /// Writes these values to the Secret in one request.
     pub(super) async fn apply(&self, target: &Target<'_>, state: VaultState) -> Result<Applied, EdgeError> {
-        let desired = self.desired(target.secret, state.values);
+        let desired = self.desired(target.secret, state.values)?;
         if !desired.fits() {
             return Err(EdgeError::TooLarge);
         }
@@ -119,8 +119,10 @@ impl Direct {
         &'a self,
         secret: &'a SyncedSecret,
         values: Vec<(zeroize::Zeroizing<Vec<u8>>, crate::model::VaultVersion)>,
-    ) -> Desired<'a> {
-        Desired { secret, vault: &self.0.vault, values }
+    ) -> Result<Desired<'a>, EdgeError> {
+        // Whoever read the values has checked them, and told what is wrong with each.
+        Desired::new(secret, &self.0.vault, values)
+            .map_err(|error| EdgeError::Rejected(error.to_string().into()))
     }
 
     fn digest_of(&self, content: &[u8]) -> Vec<u8> {

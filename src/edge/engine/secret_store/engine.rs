@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     CachedSync, ExtensionIdentity, KnownUids, Options, Pair, SecretProviderClass, StoreIndex, SyncOutcome,
-    plan, sync_outcome, violations,
+    cant_compose, plan, sync_outcome, violations,
 };
 use crate::{
     edge::{
@@ -112,8 +112,8 @@ impl SecretStore {
     pub(in crate::edge::engine) fn check(&self, secret: &SyncedSecret) -> Vec<Objection> {
         let references: Vec<_> = secret.references.iter().collect();
         let violations = violations(&secret.secret_type, &references, &secret.labels);
-        let violations = violations.into_iter().map(Objection::Field);
-        violations.chain(self.pair(secret).err().map(Objection::Engine)).collect()
+        let violations = violations.into_iter().chain(cant_compose(secret));
+        violations.map(Objection::Field).chain(self.pair(secret).err().map(Objection::Engine)).collect()
     }
 
     pub(in crate::edge::engine) async fn check_name(&self, id: &SyncedSecretId) -> Result<(), EdgeError> {

@@ -206,6 +206,16 @@ pub fn extension_objection(reference: &Reference, secret: &VaultSecret) -> Optio
     }
 }
 
+/// The extension writes each value under a key of its own.
+pub fn cant_compose(secret: &SyncedSecret) -> Option<Violation> {
+    secret.contents().is_composed().then(|| Violation {
+        field: "references".to_owned(),
+        message: "the Secret Store extension can't compose .dockerconfigjson from a host, a user name and a password: refer to \
+                  one vault secret that holds the whole JSON under the key \".dockerconfigjson\", or use the direct engine"
+            .to_owned(),
+    })
+}
+
 /// Whether a map has all desired entries; it may have others.
 fn holds(held: Option<&BTreeMap<String, String>>, desired: Option<&BTreeMap<String, String>>) -> bool {
     desired.into_iter().flatten().all(|(key, value)| held.and_then(|held| held.get(key)) == Some(value))

@@ -35,6 +35,8 @@ fn every_field_of_a_rule_has_a_purpose_with_all_its_keys_and_every_purpose_has_f
             let at = format!("{} {}", field.group_kind, field.path);
             let keys: Vec<&str> = match purpose.any_keys || purpose.keys.iter().any(|key| key.free_name) {
                 true => vec![""],
+                // The fields read the first one.
+                false if purpose.is_composable => vec![purpose.keys[0].key.as_str()],
                 false => purpose.keys.iter().map(|key| key.key.as_str()).collect(),
             };
             for key in keys {
@@ -51,7 +53,7 @@ fn every_field_of_a_rule_has_a_purpose_with_all_its_keys_and_every_purpose_has_f
 fn every_pattern_finds_a_rule() {
     for row in ROWS {
         let patterns: Vec<&'static str> = match &row.keys {
-            Keys::Set(patterns, _) | Keys::Any(patterns) => patterns.to_vec(),
+            Keys::Set(patterns, _) | Keys::Composable(patterns, _) | Keys::Any(patterns) => patterns.to_vec(),
             Keys::Named(named) => named.iter().flat_map(|named| named.fields).copied().collect(),
         };
         for pattern in patterns {
@@ -63,7 +65,7 @@ fn every_pattern_finds_a_rule() {
 #[test]
 fn every_rule_of_a_purpose_asks_for_the_same_keys() {
     for row in ROWS {
-        let Keys::Set(patterns, _) = &row.keys else { continue };
+        let (Keys::Set(patterns, _) | Keys::Composable(patterns, _)) = &row.keys else { continue };
         let sets: Vec<_> = rules(patterns).filter_map(|(_, format)| row.set_of(format)).collect();
         assert!(sets.iter().all(|set| *set == sets[0]), "{}: {sets:?}", row.id);
     }
@@ -105,4 +107,22 @@ fn keys_fit_where_the_purpose_has_them_and_may_be_named_freely_where_the_resourc
     assert_eq!(misfits("device-credentials", &["username"]), [Misfit::TooFew(2)]);
     assert_eq!(misfits("trust-list", &["ca.crt", "other.crl"]), []);
     assert_eq!(Purpose::find("nothing"), None);
+}
+
+#[test]
+fn a_pull_secret_is_a_whole_configuration_or_all_that_it_is_composed_from() {
+    let pull = Purpose::find("registry-pull-secret").unwrap();
+    let whole = ".dockerconfigjson";
+    for keys in [&[whole][..], &["host", "username", "password"], &["email", "password", "host", "username"]]
+    {
+        assert_eq!(pull.misfits(keys), [], "{keys:?}");
+    }
+    for keys in [&["host", "username"][..], &[whole, "host", "username", "password"], &[whole, "email"], &[]]
+    {
+        assert_eq!(pull.misfits(keys), [Misfit::NeitherWholeNorComposed], "{keys:?}");
+    }
+    assert_eq!(pull.misfits(&[whole, "x"]), [Misfit::Foreign(1), Misfit::NeitherWholeNorComposed]);
+    assert!(pull.keys.iter().all(|key| !key.required && !key.free_name));
+    let words = pull.keys_in_words();
+    assert_eq!(words, r#"".dockerconfigjson", or "host", "username", "password", "email" (optional)"#);
 }
