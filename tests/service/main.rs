@@ -28,6 +28,7 @@ mod life;
 mod manage;
 mod neighbours;
 mod other_vaults;
+mod pull_secret;
 mod purposes;
 mod races;
 mod readiness;

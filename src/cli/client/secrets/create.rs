@@ -82,6 +82,8 @@ Examples:
   secret-service secrets create pump-7 --new username=pump-7-user --new password=pump-7-password
   pwgen 32 1 | secret-service secrets create oven --new k=oven-key --value-file k=-
   secret-service secrets create hub --purpose kafka-sasl-token --new token=hub-token
+  secret-service secrets create acr --purpose registry-pull-secret --new host=acr-host --new username=acr-user \
+    --new password=acr-password
   secret-service secrets create pump-8 --from password=pump-7-password --label line=4";
 
 const ADD_EXAMPLES: &str = "\
