@@ -113,18 +113,22 @@ async fn values_that_are_created_along_are_composed_and_an_email_is_kept() {
 #[tokio::test]
 async fn values_that_make_no_configuration_are_refused_by_the_call_each_by_its_reference() {
     let mut world = seeded(direct()).await;
-    for (place, key, bad, needs) in [
+    for (number, (place, key, bad, needs)) in [
         (2, "host", "hunter2.azurecr.io\n", "line breaks"),
         (2, "host", "hunter2 io", "spaces"),
         (0, "username", "hunter2:x", "':'"),
         (2, "host", "", "not empty"),
         (0, "username", "", "not empty"),
         (1, "password", "", "not empty"),
-    ] {
-        world.seed("bad", bad).await;
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("bad-{number}");
+        world.seed(&name, bad).await;
         let mut calls = Vec::new();
         let mut references = parts();
-        references[place] = existing(key, "bad");
+        references[place] = existing(key, &name);
         calls.push(references.clone());
         if !bad.is_empty() {
             references[place] = created(key, "fresh", bad);
@@ -285,7 +289,8 @@ async fn an_edit_of_the_composed_key_and_keys_of_others_are_reverted() {
     let edit = json!({ "stringData": { KEY: "{}", "host": "theirs" } });
     world.secrets().patch("pull", &kubectl(), &Patch::Merge(edit)).await.unwrap();
     until_so("it is as it was", async || at_edge(&world).await == holding(FIRST)).await;
-    assert!(world.actions("pull").await.iter().any(|action| action == "DriftRepaired"));
+    let is_told = async || world.actions("pull").await.iter().any(|action| action == "DriftRepaired");
+    until_so("the repair is in the audit", is_told).await;
     // What is as it should be is not written again.
     let version = world.secrets().get("pull").await.unwrap().metadata.resource_version;
     let mut world = world;
