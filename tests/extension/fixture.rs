@@ -53,6 +53,7 @@ impl Fixture {
             authority_host: site.vault.authority_host(),
             credential: site.vault.credential().clone(),
             ca_file: site.ca.clone(),
+            proxy: None,
         };
         let mut options = Options::new(&site.admin_kubeconfig.clone(), access);
         // On the real control plane, others work in other namespaces.

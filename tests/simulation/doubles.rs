@@ -177,6 +177,7 @@ pub async fn extension(
         authority_host: vault.authority_host(),
         credential: vault.credential().clone(),
         ca_file: ca.to_owned(),
+        proxy: None,
     };
     let namespaces = Some(vec![NAMESPACE.to_owned()]);
     // Half of the time of a run would be that of the hash.

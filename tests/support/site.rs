@@ -94,6 +94,7 @@ impl Site {
             authority_host: self.vault.authority_host(),
             credential: self.vault.credential().clone(),
             ca_file: self.ca.clone(),
+            proxy: None,
         };
         let namespaces = Some(vec![self.namespace.clone()]);
         extension::Options { namespaces, ..extension::Options::new(&self.admin_kubeconfig, vault) }

@@ -105,6 +105,7 @@ async fn start_extension(
         authority_host: vault.authority_host(),
         credential: vault.credential().clone(),
         ca_file: authority.path().to_owned(),
+        proxy: None,
     };
     let options = extension::Options {
         rotation_poll_interval: dev.interval,

@@ -1,6 +1,6 @@
 //! The endpoints that issue tokens: Entra's token endpoint with its discovery documents, and a machine's managed identity.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -9,15 +9,15 @@ use axum::{
     response::Response,
 };
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::{
     apply::Faulted,
     assertion::{Assertion, Rejected},
-    hosts::AUTHORITY_HOST,
-    identity::VAULT_RESOURCE,
+    hosts::{AUTHORITY_HOST, Cloud},
     operation::Operation,
+    requests::Issued,
     shared::{Shared, host_of},
     wire,
 };
@@ -195,7 +195,7 @@ async fn grant(shared: &Shared, host: &str, tenant: &str, fields: &Fields) -> Re
     Ok(resource)
 }
 
-/// The resource in a scope, where it is Key Vault's or this host's.
+/// The resource in a scope, where it is Key Vault's in the cloud of this host, or this host's.
 fn resource_of_scope(host: &str, scope: &str) -> Result<String, EntraError> {
     let mut scopes = scope.split_whitespace().filter(|scope| !RESERVED_SCOPES.contains(scope));
     let resource = scopes.next().and_then(|scope| scope.strip_suffix("/.default"));
@@ -206,15 +206,27 @@ fn resource_of_scope(host: &str, scope: &str) -> Result<String, EntraError> {
     }
 }
 
-/// Whether a resource is Key Vault's or this host's, with or without a slash at its end.
+/// Whether a resource is Key Vault's in the cloud of this host, with or without a slash at its end. On loopback it is that of
+/// any cloud, or this host's.
 fn is_vault(host: &str, resource: &str) -> bool {
     let resource = resource.trim_end_matches('/');
-    resource == VAULT_RESOURCE || resource.strip_prefix("https://") == Some(host)
+    let of = Cloud::of_resource(resource);
+    match Cloud::of_authority(host) {
+        Some(cloud) => of == Some(cloud),
+        None => of.is_some() || resource.strip_prefix("https://") == Some(host),
+    }
+}
+
+/// Issues a token, and remembers that.
+fn issue(shared: &Shared, host: &str, resource: &str, lifetime: Duration) -> SecretString {
+    let authority = format!("https://{host}/{}", shared.tenant());
+    shared.issued.lock().insert(Issued { authority, resource: resource.to_owned() });
+    shared.identity.issue(host, resource, shared.clock.now(), lifetime)
 }
 
 fn entra_token(shared: &Shared, host: &str, resource: &str) -> Response {
     let lifetime = shared.settings().token_lifetime();
-    let token = shared.identity.issue(host, resource, shared.clock.now(), lifetime);
+    let token = issue(shared, host, resource, lifetime);
     let answer = json!({
         "token_type": "Bearer",
         "expires_in": lifetime.as_secs(),
@@ -241,7 +253,7 @@ async fn managed_token(shared: &Arc<Shared>, host: &str, fields: &Fields) -> Res
             return managed_error(StatusCode::BAD_REQUEST, "invalid_request", "Identity not found");
         }
         let (now, lifetime) = (shared.clock.now(), shared.settings().token_lifetime());
-        let token = shared.identity.issue(host, resource, now, lifetime);
+        let token = issue(shared, host, resource, lifetime);
         let answer = json!({
             "access_token": token.expose_secret(),
             "client_id": credential.client_id,

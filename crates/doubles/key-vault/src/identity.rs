@@ -12,10 +12,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::assertion::{Assertion, AssertionVerifier, Rejected};
+use super::{
+    assertion::{Assertion, AssertionVerifier, Rejected},
+    hosts::Cloud,
+};
 
-/// The audience of tokens for Key Vault in the public cloud.
-pub(super) const VAULT_RESOURCE: &str = "https://vault.azure.net";
 /// The file of the application and of the token key, in the double's directory.
 const FILE: &str = "vault-identity.json";
 
@@ -59,6 +60,8 @@ pub(super) enum TokenProblem {
     Invalid,
     /// It has expired.
     Expired,
+    /// It is for the vaults of another cloud, or another cloud issued it.
+    Foreign,
 }
 
 // === impl Identity ===
@@ -144,8 +147,13 @@ impl Identity {
         SecretString::from(token.expect("claims of strings and numbers can be signed with a key of bytes"))
     }
 
-    /// Checks the `Authorization` header of a request.
-    pub(super) fn check(&self, authorization: Option<&str>, now: Timestamp) -> Result<(), TokenProblem> {
+    /// Checks the `Authorization` header of a request to a vault, by the vault's cloud; none for a vault on loopback.
+    pub(super) fn check(
+        &self,
+        authorization: Option<&str>,
+        cloud: Option<Cloud>,
+        now: Timestamp,
+    ) -> Result<(), TokenProblem> {
         let (scheme, token) =
             authorization.and_then(|text| text.split_once(' ')).ok_or(TokenProblem::Missing)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
@@ -153,7 +161,22 @@ impl Identity {
         }
         let token = jsonwebtoken::decode::<Claims>(token.trim(), &self.verifying, &self.validation)
             .map_err(|_| TokenProblem::Invalid)?;
+        if cloud.is_some_and(|cloud| !token.claims.are_of(cloud)) {
+            return Err(TokenProblem::Foreign);
+        }
         if token.claims.exp <= now.as_second() { Err(TokenProblem::Expired) } else { Ok(()) }
+    }
+}
+
+// === impl Claims ===
+
+impl Claims {
+    /// Whether a cloud's vaults accept the token: it is for them, and not from another cloud's authority. One from the
+    /// double's own address, such as that of a machine's identity, is of every cloud.
+    fn are_of(&self, cloud: Cloud) -> bool {
+        let issuer = self.iss.strip_prefix("https://").and_then(|rest| rest.split('/').next());
+        let issuer = issuer.and_then(Cloud::of_authority);
+        self.aud.trim_end_matches('/') == cloud.resource() && issuer.is_none_or(|issuer| issuer == cloud)
     }
 }
 
@@ -190,17 +213,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let now = Timestamp::now();
         let first = Identity::load_or_create(directory.path()).unwrap();
-        let token = first.issue("h", VAULT_RESOURCE, now, Duration::from_secs(10));
+        let token = first.issue("h", &Cloud::PUBLIC.resource(), now, Duration::from_secs(10));
         let header = format!("Bearer {}", token.expose_secret());
 
         let again = Identity::load_or_create(directory.path()).unwrap();
-        assert_eq!(again.check(Some(&header), now), Ok(()));
-        assert_eq!(again.check(Some(&header), now + Duration::from_secs(11)), Err(TokenProblem::Expired));
-        assert_eq!(again.check(Some("Bearer x"), now), Err(TokenProblem::Invalid));
-        assert_eq!(again.check(None, now), Err(TokenProblem::Missing));
+        assert_eq!(again.check(Some(&header), None, now), Ok(()));
+        assert_eq!(
+            again.check(Some(&header), None, now + Duration::from_secs(11)),
+            Err(TokenProblem::Expired)
+        );
+        assert_eq!(again.check(Some("Bearer x"), None, now), Err(TokenProblem::Invalid));
+        assert_eq!(again.check(None, None, now), Err(TokenProblem::Missing));
         assert_eq!(again.credential().tenant_id, first.credential().tenant_id);
 
         let other = Identity::load_or_create(tempfile::tempdir().unwrap().path()).unwrap();
-        assert_eq!(other.check(Some(&header), now), Err(TokenProblem::Invalid));
+        assert_eq!(other.check(Some(&header), None, now), Err(TokenProblem::Invalid));
     }
 }

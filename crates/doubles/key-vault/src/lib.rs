@@ -9,7 +9,8 @@
 //!
 //! On loopback all of this is at one address. Under Azure's own names, which [`doubles_common::proxy`] routes here,
 //! `NAME.vault.azure.net` is only the vault, and its challenge, ids and links contain the same hosts as the real ones;
-//! [`AUTHORITY_HOST`] is only Entra. The certificate has those names, too.
+//! [`AUTHORITY_HOST`] is only Entra. The same holds for the names of each other [`Cloud`], whose tokens are worth nothing in the
+//! others. The certificate has those names, too.
 //!
 //! # Control
 //! In process: [`KeyVault::faults`], [`KeyVault::configure`], [`KeyVault::clock`], [`KeyVault::identity`]. Over the
@@ -63,7 +64,7 @@ mod wire;
 mod witness;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     future::ready,
     io,
@@ -80,7 +81,7 @@ use doubles_common::{
     faults::ConnectionReset,
     tls::{Authority, TlsError},
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -96,10 +97,10 @@ pub use doubles_common::{
 };
 pub use faults::{OnOperation, OperationMatch, VaultFault};
 pub use federation::{FEDERATED_AUDIENCE, FederatedIdentity, FederatedVerifier, UnusableIssuer};
-pub use hosts::{AUTHORITY_HOST, public_host};
+pub use hosts::{AUTHORITY_HOST, Cloud, public_host};
 pub use identity::Identity;
 pub use operation::Operation;
-pub use requests::RequestCounts;
+pub use requests::{Issued, RequestCounts};
 pub use secrets::{Seed, SeedError, Seeded};
 pub use settings::Settings;
 pub use throttle::Throttle;
@@ -179,6 +180,7 @@ impl KeyVault {
             faults: Arc::default(),
             settings: RwLock::new(Settings { latency_milliseconds, ..Settings::default() }),
             counters: requests::Counters::default(),
+            issued: Mutex::default(),
             clock: Clock::default(),
             bucket: throttle::Bucket::default(),
             changes: TaskTracker::new(),
@@ -186,7 +188,9 @@ impl KeyVault {
             address: address.to_string(),
         });
         let handle = Handle::new();
-        let tls = RustlsConfig::from_config(authority.server(&hosts::CERTIFIED)?);
+        let names = hosts::certified();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let tls = RustlsConfig::from_config(authority.server(&names)?);
         let server = axum_server::from_tcp_rustls(listener, tls).map_err(listening)?.handle(handle.clone());
         let router = router::router(Arc::clone(&shared));
         let service =
@@ -288,6 +292,11 @@ impl KeyVault {
     /// version's id.
     pub async fn renew_certificate(&self, name: &str, pem: SecretString) -> Result<String, SeedError> {
         self.shared.vault.renew(name, pem, &self.shared.clock).await
+    }
+
+    /// Where tokens were issued since it started, and what for, each once.
+    pub fn issued(&self) -> BTreeSet<Issued> {
+        self.shared.issued.lock().clone()
     }
 
     /// Stops: accepts no new requests, gives those in flight a moment, and completes changes in progress.

@@ -20,6 +20,15 @@ pub struct RequestCounts {
     pub throttled: u64,
 }
 
+/// Where a token was issued, and what for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Issued {
+    /// `https://HOST/TENANT`, by the host that the client reached.
+    pub authority: String,
+    /// The resource, as the client wrote it, without `/.default`.
+    pub resource: String,
+}
+
 /// The counters behind [`RequestCounts`].
 #[derive(Default)]
 pub(super) struct Counters {

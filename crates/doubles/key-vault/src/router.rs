@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use super::{
     apply::Faulted,
-    control, entra, hosts,
+    control, entra,
+    hosts::{self, Cloud},
     identity::TokenProblem,
     operation::{Operation, Target},
     query::Query,
@@ -109,9 +110,11 @@ impl VaultRequest {
     }
 
     async fn answer(self, shared: &Arc<Shared>) -> Result<Response, Refusal> {
-        if let Err(problem) = shared.identity.check(self.authorization.as_deref(), shared.clock.now()) {
+        let cloud = Cloud::of_vault(&self.host);
+        if let Err(problem) = shared.identity.check(self.authorization.as_deref(), cloud, shared.clock.now())
+        {
             shared.counters.challenges.fetch_add(1, Ordering::Relaxed);
-            return Ok(challenge(&self.host, shared.tenant(), problem.message()));
+            return Ok(challenge(&shared.challenging(&self.host), shared.tenant(), problem.message()));
         }
         let target = Target::parse(&self.method, self.uri.path())?;
         shared.counters.count(target.operation);
@@ -194,6 +197,7 @@ impl TokenProblem {
             Self::Missing => None,
             Self::Invalid => Some("The token is not one of this authority."),
             Self::Expired => Some("The token has expired."),
+            Self::Foreign => Some("Invalid audience or issuer: the token is of another cloud."),
         }
     }
 }

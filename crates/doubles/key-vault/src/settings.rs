@@ -23,6 +23,8 @@ pub struct Settings {
     /// Whether the token endpoint gives tokens to applications that it doesn't know, whatever secret or assertion they present.
     /// Default: no; `secret-service dev` switches it on, so that any client needs only its way to the vault and the CA.
     pub any_application: bool,
+    /// Whether the challenge wants a token for the public cloud's vaults, whatever cloud the vault's name is of. Default: no.
+    pub foreign_challenge: bool,
 }
 
 // === impl Settings ===
@@ -50,6 +52,7 @@ impl Default for Settings {
             throttle: None,
             instance_metadata: false,
             any_application: false,
+            foreign_challenge: false,
         }
     }
 }

@@ -1,22 +1,22 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
 use doubles_common::faults::FaultRules;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     clock::Clock,
     faults::OperationMatch,
-    hosts,
-    identity::{Identity, VAULT_RESOURCE},
+    hosts::{self, Cloud},
+    identity::Identity,
     refusal::Refusal,
-    requests::Counters,
+    requests::{Counters, Issued},
     secrets::Vault,
     settings::Settings,
     throttle::Bucket,
@@ -29,6 +29,7 @@ pub(super) struct Shared {
     pub(super) faults: Arc<FaultRules<OperationMatch>>,
     pub(super) settings: RwLock<Settings>,
     pub(super) counters: Counters,
+    pub(super) issued: Mutex<BTreeSet<Issued>>,
     pub(super) clock: Clock,
     pub(super) bucket: Bucket,
     /// The writes in progress: each is completed even if its client is gone.
@@ -49,6 +50,14 @@ impl Shared {
     pub(super) fn tenant(&self) -> &str {
         &self.identity.credential().tenant_id
     }
+
+    /// The host whose challenge is given at a vault: its own, unless the vault wants the token of another cloud.
+    pub(super) fn challenging(&self, host: &str) -> String {
+        match self.settings().foreign_challenge {
+            true => hosts::public_host("another"),
+            false => host.to_owned(),
+        }
+    }
 }
 
 /// The host, with its port, by which the client reached us.
@@ -60,8 +69,9 @@ pub(super) fn host_of(shared: &Shared, uri: &Uri, headers: &HeaderMap) -> String
 pub(super) fn challenge(host: &str, tenant: &str, error: Option<&str>) -> Response {
     let error = error.map(|message| format!(", error=\"invalid_token\", error_description=\"{message}\""));
     let challenge = format!(
-        "Bearer authorization=\"https://{}/{tenant}\", resource=\"{VAULT_RESOURCE}\"{}",
+        "Bearer authorization=\"https://{}/{tenant}\", resource=\"{}\"{}",
         hosts::authority(host),
+        Cloud::of_vault(host).unwrap_or(Cloud::PUBLIC).resource(),
         error.as_deref().unwrap_or_default()
     );
     let message = match error {

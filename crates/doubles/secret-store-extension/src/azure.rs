@@ -4,22 +4,20 @@ use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{
-    Certificate, Response, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE},
+    Certificate, NoProxy, Proxy, Response, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, de::DeserializeOwned};
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
-use super::{StartError, VaultAccess};
+use super::{StartError, VaultAccess, cloud::Cloud};
 use doubles_common::Credential;
 
 /// Deadline of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const API_VERSION: &str = "7.4";
-/// The scope of the token.
-const SCOPE: &str = "https://vault.azure.net/.default";
 /// The line between the parts of an error message.
 const RULE: &str = "--------------------------------------------------------------------------------";
 
@@ -29,12 +27,14 @@ pub(super) struct Azure {
     vaults: BTreeMap<String, Url>,
     authority_host: Url,
     credential: Credential,
+    has_proxy: bool,
 }
 
 /// One attempt on one vault. It requests a token at the first challenge.
 pub(super) struct Session<'a> {
     azure: &'a Azure,
     vault: Url,
+    authority_host: Url,
     token: Option<Zeroizing<String>>,
 }
 
@@ -88,44 +88,72 @@ impl Azure {
     pub fn connect(access: &VaultAccess) -> Result<Self, StartError> {
         let pem = std::fs::read(&access.ca_file)
             .map_err(|error| StartError::Certificates { path: access.ca_file.clone(), error })?;
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .tls_certs_only(Certificate::from_pem_bundle(&pem)?)
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)
-            .no_proxy()
-            .build()?;
+            .no_proxy();
+        if let Some(proxy) = &access.proxy {
+            let direct = NoProxy::from_string("127.0.0.1");
+            http = http.proxy(Proxy::https(proxy.clone())?.no_proxy(direct));
+        }
+        let (http, has_proxy) = (http.build()?, access.proxy.is_some());
         let VaultAccess { vaults, authority_host, credential, .. } = access.clone();
-        Ok(Self { http, vaults, authority_host, credential })
+        Ok(Self { http, vaults, authority_host, credential, has_proxy })
     }
 
-    /// Starts an attempt on a vault.
-    pub fn session(&self, vault_name: &str) -> Result<Session<'_>, String> {
-        let vault = self.vaults.get(vault_name).cloned();
-        let vault =
-            vault.ok_or_else(|| format!("dial tcp: lookup {vault_name}.vault.azure.net: no such host"))?;
-        Ok(Session { azure: self, vault, token: None })
-    }
-
-    async fn token(&self) -> Result<Zeroizing<String>, String> {
-        let Credential { tenant_id, client_id, secret } = &self.credential;
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", client_id)
-            .append_pair("client_secret", secret.expose_secret())
-            .append_pair("scope", SCOPE)
-            .finish();
-        let url = join(&self.authority_host, &format!("{tenant_id}/oauth2/v2.0/token"))?;
-        let request =
-            self.http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
-        let response = request.send().await.map_err(|error| no_answer(&error))?;
-        let token: Token = parsed("POST", &url, response).await?;
-        Ok(token.access_token)
+    /// Starts an attempt on a vault of a cloud.
+    pub fn session(&self, cloud: &Cloud, vault_name: &str) -> Result<Session<'_>, String> {
+        let host = format!("{vault_name}.{}", cloud.vault_suffix);
+        let configured = self.vaults.get(vault_name).filter(|_| *cloud == Cloud::public());
+        let (vault, authority_host) = match configured {
+            Some(vault) => (vault.clone(), self.authority_host.clone()),
+            None if self.has_proxy => {
+                (parse(&format!("https://{host}/"))?, parse(&cloud.active_directory_endpoint)?)
+            }
+            None => return Err(format!("dial tcp: lookup {host}: no such host")),
+        };
+        Ok(Session { azure: self, vault, authority_host, token: None })
     }
 }
 
 // === impl Session ===
 
 impl Session<'_> {
+    /// A token for the resource of a challenge.
+    async fn token(&self, resource: &str) -> Result<Zeroizing<String>, String> {
+        let Credential { tenant_id, client_id, secret } = &self.azure.credential;
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", client_id)
+            .append_pair("client_secret", secret.expose_secret())
+            .append_pair("scope", &format!("{resource}/.default"))
+            .finish();
+        let url = join(&self.authority_host, &format!("{tenant_id}/oauth2/v2.0/token"))?;
+        let http = &self.azure.http;
+        let request =
+            http.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
+        let response = request.send().await.map_err(|error| no_answer(&error))?;
+        let token: Token = parsed("POST", &url, response).await?;
+        Ok(token.access_token)
+    }
+
+    /// The resource that a challenge names. It must be of the vault's own domain, but for a vault on loopback.
+    fn resource(&self, response: &Response) -> Result<String, String> {
+        let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+        let resource = challenge
+            .and_then(|challenge| challenge.split_once("resource=\"")?.1.split_once('"'))
+            .ok_or("no challenge")?
+            .0;
+        let is_of_domain = self.vault.domain().is_none_or(|host| {
+            resource.strip_prefix("https://").is_some_and(|domain| host.ends_with(&format!(".{domain}")))
+        });
+        match is_of_domain {
+            true => Ok(resource.to_owned()),
+            false => Err("challenge resource doesn't match the requested domain".to_owned()),
+        }
+    }
+
     /// A version of a secret, or the latest one where `version` is empty.
     pub async fn secret(&mut self, name: &str, version: &str) -> Result<Secret, String> {
         let url = self.url(&format!("secrets/{name}/{version}"))?;
@@ -163,7 +191,7 @@ impl Session<'_> {
     async fn get<T: DeserializeOwned>(&mut self, url: Url) -> Result<T, String> {
         let mut response = self.send(&url).await?;
         if response.status() == StatusCode::UNAUTHORIZED && self.token.is_none() {
-            self.token = Some(self.azure.token().await?);
+            self.token = Some(self.token(&self.resource(&response)?).await?);
             response = self.send(&url).await?;
         }
         parsed("GET", &url, response).await
@@ -176,6 +204,10 @@ impl Session<'_> {
         }
         request.send().await.map_err(|error| no_answer(&error))
     }
+}
+
+fn parse(url: &str) -> Result<Url, String> {
+    Url::parse(url).map_err(|error| format!("parse {url:?}: {error}"))
 }
 
 fn join(base: &Url, path: &str) -> Result<Url, String> {

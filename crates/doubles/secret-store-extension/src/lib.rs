@@ -12,6 +12,7 @@
 
 mod azure;
 mod certificate;
+mod cloud;
 mod conditions;
 mod controller;
 pub mod definitions;
@@ -88,14 +89,17 @@ pub struct Options {
 /// The vaults and the credentials for them.
 #[derive(Clone, Debug)]
 pub struct VaultAccess {
-    /// The URL of each vault, by `keyvaultName` in lower case.
+    /// The URL of each vault of the public cloud, by `keyvaultName` in lower case.
     pub vaults: BTreeMap<String, Url>,
-    /// The authority that issues tokens.
+    /// The authority that issues tokens for them.
     pub authority_host: Url,
     /// The credential, whatever identity the class names.
     pub credential: Credential,
     /// The only certificates (PEM) to trust.
     pub ca_file: PathBuf,
+    /// The proxy through which all other vaults are reached, and their authorities, by their own names in the cloud of the class.
+    /// If absent, no other vault is found.
+    pub proxy: Option<Url>,
 }
 
 /// Exponential back-off: the pause doubles with each consecutive failure.

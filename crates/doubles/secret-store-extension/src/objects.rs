@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::cloud::Cloud;
+
 /// The parameters of a class that the double uses.
 #[derive(Debug)]
 pub(super) struct Parameters {
+    /// Whose vault it is.
+    pub cloud: Cloud,
     /// In lower case.
     pub vault_name: String,
     pub objects: Vec<VaultObject>,
@@ -65,6 +69,7 @@ impl Parameters {
         let vault_name = set("keyvaultName")?.to_ascii_lowercase();
         // The provider accepts both spellings.
         set("tenantID").or_else(|_| set("tenantId"))?;
+        let cloud = Cloud::of(parameters)?;
         let Array { array } = serde_yaml_ng::from_str(set("objects")?)
             .map_err(|error| format!("failed to yaml unmarshal objects, error: {error}"))?;
         let objects: Vec<VaultObject> = array
@@ -77,7 +82,7 @@ impl Parameters {
         if objects.is_empty() {
             return Err("objects array is empty".to_owned());
         }
-        Ok(Self { vault_name, objects })
+        Ok(Self { cloud, vault_name, objects })
     }
 }
 

@@ -38,8 +38,8 @@ impl Files {
         parameters: &BTreeMap<String, String>,
         some_may_be_missing: bool,
     ) -> Result<Self, String> {
-        let Parameters { vault_name, objects } = Parameters::parse(parameters)?;
-        let mut session = azure.session(&vault_name)?;
+        let Parameters { cloud, vault_name, objects } = Parameters::parse(parameters)?;
+        let mut session = azure.session(&cloud, &vault_name)?;
         let mut files = Self::default();
         for object in &objects {
             match fetch(&mut session, object, &mut files.found).await {

@@ -1,33 +1,40 @@
 //! Private keys: their public half, and the form that the Secret Store extension writes.
 
 use aws_lc_rs::{
-    encoding::AsDer,
+    encoding::{AsBigEndian, EcPrivateKeyBin},
     rsa,
     signature::{
         ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
-        EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+        EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
     },
 };
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
+use sec1::{EcParameters, EcPrivateKey, der::Encode};
 use zeroize::Zeroizing;
 
 use super::{CertificateError, bundle::PrivateKey};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
+/// The curves of EC keys by their names.
+const CURVES: [(ObjectIdentifier, &EcdsaSigningAlgorithm); 3] = [
+    (ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"), &ECDSA_P256_SHA256_ASN1_SIGNING),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.34"), &ECDSA_P384_SHA384_ASN1_SIGNING),
+    (ObjectIdentifier::new_unwrap("1.3.132.0.35"), &ECDSA_P521_SHA512_ASN1_SIGNING),
+];
+
 /// The key in PKCS #1 or SEC 1, as Go's `x509.MarshalPKCS1PrivateKey` and `x509.MarshalECPrivateKey` write it.
 pub(super) fn traditional(key: &PrivateKey) -> Result<PrivateKey, CertificateError> {
-    let named =
-        |label: &str, der: &[u8]| PrivateKey { label: label.to_owned(), der: Zeroizing::new(der.to_vec()) };
-    if let Some(pkcs1) = inner_rsa(&key.der) {
-        return Ok(named("RSA PRIVATE KEY", pkcs1));
+    let pkcs1 = inner_rsa(&key.der).unwrap_or(&key.der);
+    if rsa::KeyPair::from_der(pkcs1).is_ok() {
+        return Ok(PrivateKey {
+            label: "RSA PRIVATE KEY".to_owned(),
+            der: Zeroizing::new(pkcs1.to_vec()),
+        });
     }
-    if rsa::KeyPair::from_der(&key.der).is_ok() {
-        return Ok(named("RSA PRIVATE KEY", &key.der));
-    }
-    let pair = ec_pair(&key.der).ok_or(CertificateError::UnsupportedKey)?;
-    let der = pair.private_key().as_der().map_err(|_| CertificateError::UnsupportedKey)?;
-    Ok(named("EC PRIVATE KEY", der.as_ref()))
+    let (curve, pair) = ec_pair(&key.der).ok_or(CertificateError::UnsupportedKey)?;
+    let der = sec1(curve, &pair).ok_or(CertificateError::UnsupportedKey)?;
+    Ok(PrivateKey { label: "EC PRIVATE KEY".to_owned(), der })
 }
 
 /// The bits of the public key as a certificate has them; none for a kind of key that is not known.
@@ -36,7 +43,7 @@ pub(super) fn public_key(key: &PrivateKey) -> Option<Vec<u8>> {
     if let Some(pair) = rsa_pair() {
         return Some(pair.public_key().as_ref().to_vec());
     }
-    if let Some(pair) = ec_pair(&key.der) {
+    if let Some((_, pair)) = ec_pair(&key.der) {
         return Some(pair.public_key().as_ref().to_vec());
     }
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&key.der).ok()?;
@@ -50,8 +57,19 @@ fn inner_rsa(der: &[u8]) -> Option<&[u8]> {
 }
 
 /// Reads PKCS #8 and SEC 1.
-fn ec_pair(der: &[u8]) -> Option<EcdsaKeyPair> {
-    [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P521_SHA512_ASN1_SIGNING]
-        .into_iter()
-        .find_map(|algorithm| EcdsaKeyPair::from_private_key_der(algorithm, der).ok())
+fn ec_pair(der: &[u8]) -> Option<(ObjectIdentifier, EcdsaKeyPair)> {
+    CURVES.into_iter().find_map(|(curve, algorithm)| {
+        Some((curve, EcdsaKeyPair::from_private_key_der(algorithm, der).ok()?))
+    })
+}
+
+/// With the name of the curve and the public key, whether it was read with them or not.
+fn sec1(curve: ObjectIdentifier, pair: &EcdsaKeyPair) -> Option<Zeroizing<Vec<u8>>> {
+    let private_key: EcPrivateKeyBin<'_> = pair.private_key().as_be_bytes().ok()?;
+    let key = EcPrivateKey {
+        private_key: private_key.as_ref(),
+        parameters: Some(EcParameters::NamedCurve(curve)),
+        public_key: Some(pair.public_key().as_ref()),
+    };
+    key.to_der().ok().map(Zeroizing::new)
 }

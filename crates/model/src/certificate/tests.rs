@@ -84,6 +84,8 @@ fn a_key_in_its_traditional_form_is_what_go_writes() {
     for (pkcs8, traditional) in [
         (file!("rsa.pkcs8.pem"), file!("rsa.traditional.pem")),
         (file!("p256.pkcs8.pem"), file!("p256.traditional.pem")),
+        // Without its public key.
+        (file!("p256.bare.pkcs8.pem"), file!("p256.traditional.pem")),
         (file!("p384.pkcs8.pem"), file!("p384.traditional.pem")),
         (file!("p521.pkcs8.pem"), file!("p521.traditional.pem")),
     ] {

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use doubles_common::proxy::{self, Proxy};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::{Answer, World};
-use crate::CertificateVerifier;
+use super::{Answer, World, client};
+use crate::{CertificateVerifier, Cloud};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -75,6 +76,42 @@ async fn the_token_endpoint_has_entras_errors() {
     let url = world.double.uri().join("another-tenant/oauth2/v2.0/token").unwrap();
     let answer = Answer::of(world.http.post(url).send().await.unwrap()).await;
     assert_eq!(answer.body["error_codes"], json!([90_002]));
+}
+
+#[tokio::test]
+async fn a_token_of_a_cloud_is_issued_by_its_authority_and_accepted_by_its_vaults_only() {
+    let world = World::start().await;
+    let clouds = [Cloud::PUBLIC, Cloud::US_GOVERNMENT, Cloud::CHINA, Cloud::CUSTOM];
+    let hosts =
+        clouds.iter().flat_map(|cloud| [cloud.vault_host("contoso"), cloud.authority_host.to_owned()]);
+    let routes = hosts.map(|host| (host, world.double.address())).collect();
+    let proxy = Proxy::start(proxy::Options { port: 0, routes }).await.unwrap();
+    let http = client(&world.authority).proxy(reqwest::Proxy::https(proxy.url()).unwrap()).build().unwrap();
+    let credential = world.double.credential();
+    let ask = async |authority: Cloud, resource: Cloud| {
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", &credential.client_id)
+            .append_pair("client_secret", credential.secret.expose_secret())
+            .append_pair("scope", &format!("{}/.default", resource.resource()))
+            .finish();
+        let url = format!("https://{}/{}/oauth2/v2.0/token", authority.authority_host, credential.tenant_id);
+        Answer::of(http.post(url).body(form).send().await.unwrap()).await
+    };
+    for own in clouds {
+        let token = ask(own, own).await.body["access_token"].as_str().unwrap().to_owned();
+        for other in clouds {
+            let url = format!("https://{}/secrets?api-version=7.4", other.vault_host("contoso"));
+            let answer = Answer::of(http.get(url).bearer_auth(&token).send().await.unwrap()).await;
+            assert_eq!(answer.status == 200, own == other, "{own:?} {other:?}");
+            if own != other {
+                assert_eq!(ask(own, other).await.body["error_codes"], json!([500_011]));
+                let challenge = answer.header("www-authenticate");
+                assert!(challenge.contains(&format!("resource=\"{}\"", other.resource())), "{challenge}");
+            }
+        }
+    }
+    assert_eq!(world.double.issued().len(), clouds.len() + 1, "and that of the world itself");
 }
 
 #[tokio::test]
