@@ -7,7 +7,10 @@ use crate::{
     access,
     api::{self, Listen, Tls},
     config::{self, CloudName, Config, CredentialKind, Engine},
-    edge::{self, secret_store},
+    edge::{
+        self,
+        secret_store::{self, ProviderCloud},
+    },
     model::{Admission, SyncEngine, UsageRules},
     reconcile, secrets, store, vault,
 };
@@ -116,10 +119,12 @@ pub(super) fn secret_store_options(config: &Config) -> secret_store::Options {
         client_id: settings.client_id.clone(),
         tenant_id: settings.tenant_id.clone(),
         vault_name: settings.vault_name.clone().unwrap_or_else(of_host),
-        cloud: match config.cloud.name {
-            CloudName::China => Some("AzureChinaCloud"),
-            CloudName::UsGovernment => Some("AzureUSGovernmentCloud"),
-            CloudName::Public | CloudName::Custom => None,
+        cloud: match (&settings.cloud_env_file, config::cloud_of_vault(config)) {
+            (Some(file), _) => ProviderCloud::File(file.clone()),
+            (None, CloudName::Public) => ProviderCloud::Default,
+            (None, CloudName::China) => ProviderCloud::Named("AzureChinaCloud"),
+            (None, CloudName::UsGovernment) => ProviderCloud::Named("AzureUSGovernmentCloud"),
+            (None, CloudName::Custom) => ProviderCloud::Unknown,
         },
         patience: settings.patience,
     }

@@ -30,6 +30,7 @@ pub use fields::{Field, Section};
 pub use reader::LoadedConfig;
 pub use sources::Sources;
 pub use types::{Fraction, HostUrl, LogFilter, Namespace, ObjectName, Origin};
+pub use validation::cloud_of_vault;
 pub use value::{Cardinality, ValueType};
 
 use crate::{
@@ -90,7 +91,8 @@ fields::configuration! {
     cloud: Cloud {
         /// The Azure cloud.
         name: CloudName = "public",
-        /// The token authority of a custom cloud. In the public cloud this is login.microsoftonline.com.
+        /// The token authority of a custom cloud: a Microsoft Entra ID, not an AD FS. In the public cloud this is
+        /// login.microsoftonline.com, in us-government login.microsoftonline.us, in china login.chinacloudapi.cn.
         authority_host: Option<HostUrl>,
     }
 
@@ -142,6 +144,10 @@ fields::configuration! {
         tenant_id: Option<String>,
         /// Name of the vault. If unset, the first label of the host in vault.uri.
         vault_name: Option<String>,
+        /// The file that describes a custom cloud to Azure's provider (cloudEnvFileName of its classes): its path in the
+        /// container of the extension's provider, where it must be mounted. The service does not read it. Required for a
+        /// vault of a custom cloud, because the provider makes the vault's host from the file's keyVaultDNSSuffix.
+        cloud_env_file: Option<String>,
         /// How long to wait for the extension to process a change before reporting a problem.
         patience: Duration = "30s",
         /// Whether to read the certificates in the Secrets that the extension wrote, to tell what they are and when they

@@ -172,6 +172,44 @@ authority_host = 'https://login.example'
 }
 
 #[test]
+fn the_extension_needs_the_file_of_a_custom_cloud_and_of_no_other() {
+    let with = |vault: &str, cloud: &str, engine: &str, file: &str| {
+        let cloud = match cloud {
+            "custom" => "name = 'custom'\nauthority_host = 'https://login.azurestack.example'".to_owned(),
+            known => format!("name = '{known}'"),
+        };
+        let text = format!(
+            "vault.uri = '{vault}'\nsync.engine = '{engine}'\n[secret_store]\n{file}\n[cloud]\n{cloud}\n"
+        );
+        LoadedConfig::from(&sources(&text, &[], &[])).map(|loaded| cloud_of_vault(&loaded.config))
+    };
+    let (own, file) = ("https://contoso.vault.azurestack.example", "cloud_env_file = '/cloud/env.json'");
+    let refused = with(own, "custom", "secret-store", "").unwrap_err().0;
+    assert_eq!(refused.len(), 1, "{refused:#?}");
+    for word in [
+        "secret_store.cloud_env_file: required",
+        "would look for the vault in the public cloud",
+        "SECRET_SERVICE_SECRET_STORE_CLOUD_ENV_FILE",
+        "sync.engine = \"direct\"",
+    ] {
+        assert!(refused[0].to_string().contains(word), "{word}: {refused:#?}");
+    }
+    assert_eq!(with(own, "custom", "secret-store", file).unwrap(), CloudName::Custom);
+    assert_eq!(with(own, "custom", "direct", "").unwrap(), CloudName::Custom);
+    assert_eq!(with(own, "custom", "auto", "").unwrap(), CloudName::Custom);
+    let government = "https://contoso.vault.usgovcloudapi.net";
+    for cloud in ["custom", "us-government"] {
+        assert_eq!(with(government, cloud, "secret-store", "").unwrap(), CloudName::UsGovernment);
+    }
+    assert_eq!(with("https://127.0.0.1:1", "custom", "secret-store", "").unwrap(), CloudName::Public);
+    let unused = with(government, "us-government", "direct", file).unwrap_err().0;
+    assert!(
+        unused[0].to_string().contains("secret_store.cloud_env_file: only used with cloud.name"),
+        "{unused:#?}"
+    );
+}
+
+#[test]
 fn listening_beyond_the_machine_without_tls_needs_insecure_and_a_unix_socket_needs_no_address() {
     let insecure = "server = { listen = ['0.0.0.0:1'], insecure = true }";
     assert!(LoadedConfig::from(&sources(insecure, &[VAULT], &[])).is_ok());

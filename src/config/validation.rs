@@ -2,10 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
+use url::Host;
+
 use super::{
     Audit, Authentication, Authorization, Backup, Cloud, CloudName, Config, Credential, CredentialKind,
-    Database, Field, Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages, Vault,
-    error::ErrorCollector,
+    Database, Engine, Field, Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages,
+    Vault, error::ErrorCollector,
 };
 use crate::{
     access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE},
@@ -245,6 +247,7 @@ impl Validate for Server {
 /// Checks combinations of fields from several sections.
 pub(super) fn check_combinations(config: &Config, errors: &mut ErrorCollector) {
     check_vault_host(config.vault.uri.0.host_str().unwrap_or_default(), config.cloud.name, errors);
+    check_cloud_of_extension(config, errors);
     let (server, anonymous) = (&config.server, config.authentication.anonymous);
     let is_open = anonymous && server.insecure && server.tls_cert_file.is_none();
     for address in server.listen.iter().filter(|address| is_open && !address.ip().is_loopback()) {
@@ -287,14 +290,51 @@ fn check_vault_host(host: &str, cloud: CloudName, errors: &mut ErrorCollector) {
             return errors.add("vault.uri", problem);
         }
     }
-    let Some((_, own, word)) = VAULT_SUFFIXES.iter().find(|(suffix, ..)| of(suffix).is_some()) else {
-        return;
-    };
-    if cloud != CloudName::Custom && cloud != *own {
+    let Some((own, word)) = cloud_by_suffix(host) else { return };
+    if cloud != CloudName::Custom && cloud != own {
         let problem = format!(
             "{host} is a vault of another cloud, so it would accept no token; set cloud.name = \"{word}\", or another vault.uri"
         );
         errors.add("cloud.name", problem);
+    }
+}
+
+/// The cloud whose names a host has, and its word.
+fn cloud_by_suffix(host: &str) -> Option<(CloudName, &'static str)> {
+    let is_of = |suffix: &str| host.strip_suffix(suffix).is_some_and(|name| !name.is_empty());
+    VAULT_SUFFIXES.iter().find(|(suffix, ..)| is_of(suffix)).map(|(_, cloud, word)| (*cloud, *word))
+}
+
+/// The cloud that the vault is in, as its name says. A vault with a name that no known cloud has is in a custom one; one on
+/// loopback is a double, which stands for one in the public cloud.
+pub fn cloud_of_vault(config: &Config) -> CloudName {
+    let Some(host) = config.vault.uri.0.host() else { return config.cloud.name };
+    let is_on_loopback = match &host {
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+        Host::Domain(name) => *name == "localhost",
+    };
+    match (config.cloud.name, cloud_by_suffix(&host.to_string())) {
+        (CloudName::Custom, Some((own, _))) => own,
+        (CloudName::Custom, None) if is_on_loopback => CloudName::Public,
+        (cloud, _) => cloud,
+    }
+}
+
+/// Checks that the Secret Store extension is told where the vault of a custom cloud is.
+fn check_cloud_of_extension(config: &Config, errors: &mut ErrorCollector) {
+    let path = "secret_store.cloud_env_file";
+    let is_set = config.secret_store.cloud_env_file.is_some();
+    if is_set && config.cloud.name != CloudName::Custom {
+        errors.add(path, "only used with cloud.name = \"custom\"; remove it, or set cloud.name");
+    }
+    if !is_set && config.sync.engine == Engine::SecretStore && cloud_of_vault(config) == CloudName::Custom {
+        let how = how_to_set(path);
+        let problem = format!(
+            "required for a vault of a custom cloud with sync.engine = \"secret-store\": without it the Secret Store \
+             extension would look for the vault in the public cloud; {how}, or set sync.engine = \"direct\""
+        );
+        errors.add(path, problem);
     }
 }
 

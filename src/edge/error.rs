@@ -34,6 +34,9 @@ pub enum EdgeError {
         /// The field of the configuration.
         setting: &'static str,
     },
+    /// The engine can't tell the extension where the vault is.
+    #[error("the Secret Store engine needs secret_store.cloud_env_file for a vault of a custom cloud")]
+    CloudUnknown,
     /// Which class the instance was set up with is not certain.
     #[error("it is not clear which SecretProviderClass is the instance's default: {0}")]
     DefaultClass(String),
@@ -153,7 +156,9 @@ impl EdgeError {
             Self::Conflict { .. } => Reason::EdgeConflict,
             Self::Forbidden(_) | Self::Unauthenticated(_) => Reason::EdgeForbidden,
             Self::TooLarge => Reason::TooLarge,
-            Self::SettingMissing { .. } | Self::DefaultClass(_) => Reason::SettingsMissing,
+            Self::SettingMissing { .. } | Self::CloudUnknown | Self::DefaultClass(_) => {
+                Reason::SettingsMissing
+            }
             Self::NotServed { .. } => Reason::ExtensionFailed,
             Self::Rejected(_) | Self::NamespaceMissing(_) | Self::NotFound(_) | Self::Terminating { .. } => {
                 Reason::EdgeRejected
@@ -185,6 +190,11 @@ impl Explain for EdgeError {
                 format!(
                     "Set {setting}, or enable secret sync on the instance with `az iot ops secretsync enable`."
                 )
+            }
+            Self::CloudUnknown => {
+                "Mount the file that describes the cloud into the extension's provider and set secret_store.cloud_env_file to its \
+                 path there, or set sync.engine to direct."
+                    .to_owned()
             }
             Self::DefaultClass(_) => {
                 "Correct defaultSecretProviderClassRef of the Instance, delete classes that nobody uses, or set \

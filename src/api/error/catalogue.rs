@@ -201,6 +201,7 @@ fn edge() -> Vec<EdgeError> {
         EdgeError::conflict(name()),
         EdgeError::Terminating { kind: "Secret".to_owned(), name: name() },
         EdgeError::SettingMissing { setting: "secret_store.client_id" },
+        EdgeError::CloudUnknown,
         EdgeError::DefaultClass(
             "spc-ops-0000000 and spc-ops-1a2b3c4 have different identities for the same vault, and no Instance \
              names a default class"

@@ -19,6 +19,7 @@ impl ErrorMapping {
                 new(FailedPrecondition, "EDGE_TERMINATING").about("syncedSecrets", name)
             }
             EdgeError::SettingMissing { .. } => new(FailedPrecondition, "SETTING_MISSING"),
+            EdgeError::CloudUnknown => new(FailedPrecondition, "CLOUD_UNKNOWN"),
             EdgeError::DefaultClass(_) => new(FailedPrecondition, "DEFAULT_CLASS_UNCLEAR"),
             // Another process may become the leader at any time; a retry at the shared address finds it.
             EdgeError::NotLeader { holder } => {

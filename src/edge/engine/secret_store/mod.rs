@@ -33,7 +33,9 @@ pub use handover::Suspension;
 pub use known::KnownUids;
 pub use objects::Object;
 pub use options::Options;
-pub use pair::{ExtensionIdentity, Pair, Violation, cant_compose, extension_objection, violations};
+pub use pair::{
+    ExtensionIdentity, Pair, ProviderCloud, Violation, cant_compose, extension_objection, violations,
+};
 pub use pair_api::PairWritten;
 pub use resources::{
     SecretObject, SecretObjectData, SecretProviderClass, SecretSync, SecretSyncStatus, SyncCondition,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kube::ResourceExt;
 
-use super::{ExtensionIdentity, PROVIDER, SecretProviderClass};
+use super::{ExtensionIdentity, PROVIDER, ProviderCloud, SecretProviderClass};
 use crate::{
     edge::{ClassRefs, EdgeError, manifest::uid_label},
     model::ClassRef,
@@ -26,8 +26,8 @@ pub struct Options {
     pub tenant_id: Option<String>,
     /// The vault's name: the first label of its host.
     pub vault_name: String,
-    /// The provider's name of the cloud; if absent, the public cloud.
-    pub cloud: Option<&'static str>,
+    /// The vault's cloud.
+    pub cloud: ProviderCloud,
     /// How long the extension may take to answer a change before that is reported as a problem.
     pub patience: Duration,
     /// Whether certificates are read from the Secrets that the extension wrote, to tell what they are.
@@ -42,7 +42,7 @@ impl Default for Options {
             client_id: None,
             tenant_id: None,
             vault_name: String::new(),
-            cloud: None,
+            cloud: ProviderCloud::Default,
             patience: Duration::from_secs(30),
             read_certificates: false,
         }
@@ -69,12 +69,15 @@ impl Options {
             let from_class = || Some(default.as_ref()?.class.spec.parameters.get(parameter)?.clone());
             configured.clone().or_else(from_class).ok_or(EdgeError::SettingMissing { setting })
         };
+        if self.cloud == ProviderCloud::Unknown {
+            return Err(EdgeError::CloudUnknown);
+        }
         Ok(ExtensionIdentity {
             service_account: self.service_account.clone(),
             client_id: setting(&self.client_id, "clientID", "secret_store.client_id")?,
             tenant_id: setting(&self.tenant_id, "tenantID", "secret_store.tenant_id")?,
             vault_name: self.vault_name.clone(),
-            cloud: self.cloud,
+            cloud: self.cloud.clone(),
         })
     }
 
@@ -287,6 +290,16 @@ mod tests {
         assert_eq!(options().identity(&classes, &unlisted).unwrap().client_id, "right");
         let default = options().default_class(&classes, &unlisted).unwrap().unwrap();
         assert!(default.why.contains("Instance.iotoperations.azure.com can't be listed"), "{}", default.why);
+    }
+
+    #[test]
+    fn nothing_is_written_for_a_custom_cloud_that_no_file_describes() {
+        let classes = [class("spc-ops-1a2b3c4", "contoso-aio", "right")];
+        let unknown = Options { cloud: ProviderCloud::Unknown, ..options() };
+        let missing = unknown.identity(&classes, &NOBODY).unwrap_err();
+        assert!(missing.explained().contains("secret_store.cloud_env_file"), "{}", missing.explained());
+        let file = ProviderCloud::File("/cloud/env.json".to_owned());
+        assert!(Options { cloud: file, ..options() }.identity(&classes, &NOBODY).is_ok());
     }
 
     #[test]

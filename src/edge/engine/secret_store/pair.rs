@@ -41,8 +41,22 @@ pub struct ExtensionIdentity {
     pub tenant_id: String,
     /// The vault's name: the first label of its host.
     pub vault_name: String,
-    /// The provider's name of the cloud; if absent, the public cloud.
-    pub cloud: Option<&'static str>,
+    /// The vault's cloud.
+    pub cloud: ProviderCloud,
+}
+
+/// A cloud in terms of Azure's provider, which makes the vault's host and the authority from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProviderCloud {
+    /// The provider's default, which is the public cloud.
+    #[default]
+    Default,
+    /// One that it knows by this name.
+    Named(&'static str),
+    /// One that it reads from a file, at this path in its container.
+    File(String),
+    /// A custom one whose file is not known: no class can lead to its vaults.
+    Unknown,
 }
 
 /// The desired class and SecretSync of a synced secret.
@@ -57,6 +71,22 @@ pub struct Violation {
     pub field: String,
     /// What is wrong.
     pub message: String,
+}
+
+// === impl ProviderCloud ===
+
+impl ProviderCloud {
+    /// What a class says of it. Whatever the custom cloud is, the provider reads the file only under this name.
+    fn parameters(&self) -> Vec<(String, String)> {
+        let parameter = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        match self {
+            Self::Default | Self::Unknown => Vec::new(),
+            Self::Named(name) => vec![parameter("cloudName", name)],
+            Self::File(path) => {
+                vec![parameter("cloudName", "AzureStackCloud"), parameter("cloudEnvFileName", path)]
+            }
+        }
+    }
 }
 
 // === impl Pair ===
@@ -229,7 +259,7 @@ fn class_spec(secret: &SyncedSecret, access: &ExtensionIdentity) -> SecretProvid
         ("keyvaultName".to_owned(), access.vault_name.clone()),
         ("objects".to_owned(), objects::write(&objects)),
     ]);
-    parameters.extend(access.cloud.map(|cloud| ("cloudName".to_owned(), cloud.to_owned())));
+    parameters.extend(access.cloud.parameters());
     SecretProviderClassSpec { provider: super::PROVIDER.to_owned(), parameters }
 }
 
