@@ -12,6 +12,7 @@ mod canary;
 mod certificates;
 mod check;
 mod clock;
+mod clouds;
 mod crash;
 mod dev;
 mod disk;
