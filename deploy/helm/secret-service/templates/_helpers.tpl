@@ -27,6 +27,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.authentication.clientCA }}{{ if or .secret .configMap }}true{{ end }}{{ end }}
 {{- end }}
 
+{{- define "secret-service.has-vault-ca" -}}
+{{- with .Values.vault.ca }}{{ if or .secret .configMap }}true{{ end }}{{ end }}
+{{- end }}
+
 {{- /* Patterns with * and ? as one regular expression. */}}
 {{- define "secret-service.regex" -}}
 {{- $all := list }}
@@ -39,6 +43,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- $own := list }}
 {{- with .Values.tls.secret }}{{ $own = append $own . }}{{ end }}
 {{- with .Values.authentication.clientCA.secret }}{{ $own = append $own . }}{{ end }}
+{{- with .Values.vault.ca.secret }}{{ $own = append $own . }}{{ end }}
 {{- range .Values.imagePullSecrets }}{{ with .name }}{{ $own = append $own . }}{{ end }}{{ end }}
 {{- $own | toJson }}
 {{- end }}
@@ -46,6 +51,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- define "secret-service.config" -}}
 [vault]
 uri = {{ .Values.vault.uri | quote }}
+{{- if include "secret-service.has-vault-ca" . }}
+ca_file = "/etc/secret-service/vault/ca.crt"
+{{- end }}
 
 [credential]
 kind = "workload-identity"
@@ -54,6 +62,14 @@ client_id = {{ . | quote }}
 {{- end }}
 {{- with .Values.workloadIdentity.tenantId }}
 tenant_id = {{ . | quote }}
+{{- end }}
+{{- if ne .Values.cloud.name "public" }}
+
+[cloud]
+name = {{ .Values.cloud.name | quote }}
+{{- with .Values.cloud.authorityHost }}
+authority_host = {{ . | quote }}
+{{- end }}
 {{- end }}
 
 [kubernetes]
@@ -70,6 +86,9 @@ client_id = {{ . | quote }}
 {{- end }}
 {{- with .Values.secretStore.tenantId }}
 tenant_id = {{ . | quote }}
+{{- end }}
+{{- with .Values.secretStore.cloudEnvFile }}
+cloud_env_file = {{ . | quote }}
 {{- end }}
 
 [synced_secrets]
