@@ -27,10 +27,7 @@ const CURVES: [(ObjectIdentifier, &EcdsaSigningAlgorithm); 3] = [
 pub(super) fn traditional(key: &PrivateKey) -> Result<PrivateKey, CertificateError> {
     let pkcs1 = inner_rsa(&key.der).unwrap_or(&key.der);
     if rsa::KeyPair::from_der(pkcs1).is_ok() {
-        return Ok(PrivateKey {
-            label: "RSA PRIVATE KEY".to_owned(),
-            der: Zeroizing::new(pkcs1.to_vec()),
-        });
+        return Ok(PrivateKey { label: "RSA PRIVATE KEY".to_owned(), der: Zeroizing::new(pkcs1.to_vec()) });
     }
     let (curve, pair) = ec_pair(&key.der).ok_or(CertificateError::UnsupportedKey)?;
     let der = sec1(curve, &pair).ok_or(CertificateError::UnsupportedKey)?;
