@@ -12,6 +12,7 @@ mod admission;
 mod adoption;
 mod bad_input;
 mod behind;
+mod certificates;
 mod check_resource;
 mod create_new;
 mod default_class;

@@ -32,6 +32,8 @@ pub struct Options {
     pub patience: Duration,
     /// Whether the extension's identity is read from the instance's default class.
     pub finds_identity: bool,
+    /// Whether certificates are read from the Secrets that the extension wrote.
+    pub read_certificates: bool,
     /// What becomes of versions that are not valid yet.
     pub not_before: NotBefore,
     /// Whether a new database is filled with what the edge holds.
@@ -58,6 +60,7 @@ impl Default for Options {
             is_auto: false,
             patience: PATIENCE,
             finds_identity: false,
+            read_certificates: false,
             not_before: NotBefore::default(),
             rebuild: true,
         }
@@ -106,6 +109,7 @@ pub(super) fn settings(site: &Site, options: &Options) -> Settings {
                 tenant_id: (!options.finds_identity).then(|| site.vault.credential().tenant_id.clone()),
                 vault_name: VAULT.to_owned(),
                 patience: options.patience,
+                read_certificates: options.read_certificates,
                 ..secret_store::Options::default()
             },
             retention: store::Retention { audit: Duration::from_secs(86_400), ..store::Retention::default() },

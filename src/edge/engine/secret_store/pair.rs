@@ -193,10 +193,12 @@ fn part_violation(secret_type: &SecretType, place: usize, reference: &Reference)
         Part::Whole => return None,
         Part::PrivateKey if is_tls_key => return None,
         Part::PrivateKey => {
-            "the Secret Store extension takes a private key only for tls.key of a Secret of the type kubernetes.io/tls; use that              type and key, a vault secret that holds the key alone, or the direct engine"
+            "the Secret Store extension takes a private key only for tls.key of a Secret of the type kubernetes.io/tls; use that \
+             type and key, a vault secret that holds the key alone, or the direct engine"
         }
         Part::Chain | Part::FullChain => {
-            "the Secret Store extension can't take the chain out of a certificate; leave the part out to get the whole value,              which in a Secret of the type kubernetes.io/tls is all certificates for tls.crt, or use the direct engine"
+            "the Secret Store extension can't take the chain out of a certificate; leave the part out to get the whole value, \
+             which in a Secret of the type kubernetes.io/tls is all certificates for tls.crt, or use the direct engine"
         }
         Part::Certificate | Part::Pfx if is_tls_key => {
             "the Secret Store extension writes the private key under tls.key; leave the part out"
@@ -205,7 +207,8 @@ fn part_violation(secret_type: &SecretType, place: usize, reference: &Reference)
             "the Secret Store extension writes PEM into a Secret of the type kubernetes.io/tls; use another type"
         }
         Part::Certificate | Part::Pfx if reference.create_pending => {
-            "the Secret Store extension takes this part only out of a certificate of the vault; leave the part out, or use the              direct engine"
+            "the Secret Store extension takes this part only out of a certificate of the vault; leave the part out, or use the \
+             direct engine"
         }
         Part::Certificate if reference.encoding != Encoding::Utf8 => {
             "the Secret Store extension takes a certificate without an encoding; use the encoding UTF8"
@@ -223,7 +226,8 @@ pub fn extension_objection(reference: &Reference, secret: &VaultSecret) -> Optio
     let name = secret.name.as_str();
     match reference.part {
         Part::Certificate | Part::Pfx if !secret.managed => Some(format!(
-            "the Secret Store extension takes this part only out of a certificate of the vault, and {name:?} is a secret; leave the              part out, or use the direct engine"
+            "the Secret Store extension takes this part only out of a certificate of the vault, and {name:?} is a secret; leave the \
+             part out, or use the direct engine"
         )),
         Part::Pfx if !secret.is_pfx() => {
             Some(format!("the vault keeps the certificate {name:?} in PEM; leave the part out"))
