@@ -13,6 +13,7 @@ use super::{Applied, Digest, Drift, Observation, Released, Synced, Target, Vault
 use crate::{
     edge::{Adoptable, CachedSecret, Desired, Edge, EdgeError, Index, Observed, Written},
     model::{SyncedSecret, SyncedSecretId},
+    quote::Quote,
 };
 
 /// The direct engine. Cheap to clone.
@@ -121,8 +122,7 @@ impl Direct {
         values: Vec<(zeroize::Zeroizing<Vec<u8>>, crate::model::VaultVersion)>,
     ) -> Result<Desired<'a>, EdgeError> {
         // Whoever read the values has checked them, and told what is wrong with each.
-        Desired::new(secret, &self.0.vault, values)
-            .map_err(|error| EdgeError::Rejected(error.to_string().into()))
+        Desired::new(secret, &self.0.vault, values).map_err(|error| EdgeError::Rejected(Quote::error(&error)))
     }
 
     fn digest_of(&self, content: &[u8]) -> Vec<u8> {
