@@ -348,7 +348,7 @@ async fn a_registry_endpoint_uses_the_composed_key_which_stands_in_the_way_of_it
         "apiVersion: connectivity.iotoperations.azure.com/v1\nkind: RegistryEndpoint\nmetadata: {{name: more}}\n\
          spec: {{host: h, authentication: {settings}}}\n"
     );
-    let checking = || CheckResourceRequest { manifest: manifest.clone(), ..Default::default() };
+    let checking = || CheckResourceRequest { manifest: manifest.clone() };
     let checked = world.client.check_resource(checking()).await.unwrap().into_inner();
     assert_eq!(checked.resources[0].usages[0].problem, None);
     world.somebody.expires("acr-password", jiff::Timestamp::now() + Duration::from_secs(86_400)).await;
