@@ -209,11 +209,19 @@ impl SecretStore {
         }
         match plan::is_awaited(target, &state.statuses) {
             // A second write before its answer would make it start over, and restart the wait.
-            true if !self.has_failed(target) => Comparison::Awaited,
+            true if !self.has_failed(target) || self.is_answer_new(target) => Comparison::Awaited,
             true => Comparison::Differs(attempt),
             // Failures count for one set of versions only.
             false => Comparison::Differs(Attempt::New),
         }
+    }
+
+    /// Whether the answer to the last write may not have been looked at yet: rotation checks that come faster than that would
+    /// write again and again, and nobody would be told of the failure.
+    fn is_answer_new(&self, target: &Target<'_>) -> bool {
+        let is_requested = target.sync_requests != target.synced_requests;
+        let open = target.delegation.filter(|delegation| delegation.open && !is_requested);
+        open.is_some_and(|open| self.delegated_at(open).elapsed() < 2 * WATCH_LAG)
     }
 
     fn has_failed(&self, target: &Target<'_>) -> bool {
