@@ -55,12 +55,13 @@ impl Secrets {
         cause.err().map(|cause| Problem::new(format!("references[{place}]{}", field_of(new, &cause)), cause))
     }
 
-    /// Dry run: asks the API server whether it would accept the objects of a synced secret.
+    /// Dry run: asks the API server whether it would accept the objects of a synced secret with these
+    /// references, of which it holds some.
     pub(super) async fn try_apply(
         &self,
         engine: SyncEngine,
         secret: &SyncedSecret,
-        references: &[NewReference],
+        references: (&[NewReference], &[Reference]),
         reads: &SharedReads,
         edge_uid: Option<&str>,
     ) -> Result<(), Error> {
@@ -157,11 +158,11 @@ fn not_expired(name: &VaultSecretName, expire_time: Option<Timestamp>, now: Time
 pub(super) async fn check_values(
     engine: SyncEngine,
     secret_type: &SecretType,
-    references: &[NewReference],
+    (references, held): (&[NewReference], &[Reference]),
     reads: &SharedReads,
 ) -> Result<(), Error> {
     if reads_values(engine) {
-        return values(secret_type, references, reads).await.map(drop);
+        return values(secret_type, (references, held), reads).await.map(drop);
     }
     let contents = contents(secret_type, references);
     for (place, NewReference { reference, create, .. }) in references.iter().enumerate() {
@@ -173,29 +174,30 @@ pub(super) async fn check_values(
     Ok(())
 }
 
-/// The bytes that the edge will get; an error if they exceed the limit of a Secret.
+/// The bytes that the edge will get; an error if they exceed the limit of a Secret. What is wrong with a
+/// reference that is `held` already, or that another call is just storing, is no reason to refuse the others:
+/// it counts as empty.
 async fn values(
     secret_type: &SecretType,
-    references: &[NewReference],
+    (references, held): (&[NewReference], &[Reference]),
     reads: &SharedReads,
 ) -> Result<Vec<(Zeroizing<Vec<u8>>, VaultVersion)>, Error> {
+    let placeholder = || "0".repeat(32).parse().expect("32 hex digits are a version");
     let mut values = Vec::with_capacity(references.len());
     let contents = contents(secret_type, references);
     for (place, NewReference { reference, create, .. }) in references.iter().enumerate() {
-        let name = &reference.vault_secret;
-        let (content, version) = match create {
+        let read = match create {
             Some(create) => {
-                let placeholder = "0".repeat(32).parse().expect("32 hex digits are a version");
-                (content(contents, reference, &create.value, false).await, placeholder)
+                let content = content(contents, reference, &create.value, false).await;
+                content.map(|bytes| (bytes, placeholder())).map_err(|error| refused(place, reference, error))
             }
-            None => {
-                let value = reads.get(name, reference.version.as_ref()).await.map_err(Cause::Vault)?;
-                let is_pfx = value.version.secret.is_pfx();
-                let content = content(contents, reference, &value.value, is_pfx).await;
-                (content, value.version.version.clone())
-            }
+            None => existing_value(contents, (place, reference), reads).await,
         };
-        values.push((content.map_err(|error| refused(place, reference, error))?, version));
+        let is_held = create.is_none() && held.iter().any(|held| held.has_same_spec(reference));
+        values.push(match read {
+            Err(_) if is_held => (Zeroizing::default(), placeholder()),
+            read => read?,
+        });
     }
     match values.iter().map(|(bytes, _)| bytes.len()).sum::<usize>() <= limits::SECRET_BYTES {
         true => Ok(values),
@@ -208,6 +210,18 @@ async fn values(
             ),
         )),
     }
+}
+
+async fn existing_value(
+    contents: Contents<'_>,
+    (place, reference): (usize, &Reference),
+    reads: &SharedReads,
+) -> Result<(Zeroizing<Vec<u8>>, VaultVersion), Error> {
+    let value = reads.get(&reference.vault_secret, reference.version.as_ref()).await.map_err(Cause::Vault)?;
+    let is_pfx = value.version.secret.is_pfx();
+    let content = content(contents, reference, &value.value, is_pfx).await;
+    let bytes = content.map_err(|error| refused(place, reference, error))?;
+    Ok((bytes, value.version.version.clone()))
 }
 
 /// How references become the keys of a Secret of this type.

@@ -64,10 +64,10 @@ impl Secrets {
         Error::refuse(problems)?;
 
         if mode.validate_only {
-            self.try_apply(engine, &secret, &new.references, &reads, None).await?;
+            self.try_apply(engine, &secret, (&new.references, &[]), &reads, None).await?;
             return Ok(SyncedSecret { uid: Uuid::nil(), ..secret });
         }
-        check::check_values(engine, &new.secret_type, &new.references, &reads).await?;
+        check::check_values(engine, &new.secret_type, (&new.references, &[]), &reads).await?;
         let mut record = Record { requested_at: Some(call.begun), ..Record::new(secret, engine) };
         self.0.reconciler.note_use(&mut record.secret);
         let creating = self.0.reconciler.creating(record.secret.uid);

@@ -118,6 +118,14 @@ pub enum Cause {
         /// What uses it.
         usage: Arc<Usage>,
     },
+    /// It has no reference with this key.
+    #[error("the synced secret {:?} has no reference with the key {:?}", .id.as_str(), .key.as_str())]
+    NoReference {
+        /// The synced secret.
+        id: SyncedSecretId,
+        /// The key.
+        key: SecretKey,
+    },
     /// It is unknown which resources use it.
     #[error("it is not known which resources use the synced secrets: {gap}")]
     UsagesUnknown {

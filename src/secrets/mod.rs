@@ -9,6 +9,7 @@ mod check_resource;
 mod create;
 mod delete;
 mod denials;
+mod edit;
 mod encoding;
 mod error;
 mod in_flight;

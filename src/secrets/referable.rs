@@ -53,7 +53,8 @@ impl Secrets {
     pub fn referred_by_update(&self, changes: &Changes) -> (Referable, Referable) {
         let record = self.0.store.view().get(&changes.id);
         let held = record.as_ref().map(|record| record.secret.references.as_slice()).unwrap_or_default();
-        let existing = changes.references.iter().flatten().filter(|new| new.create.is_none());
+        let given = changes.references.iter().flatten().chain(&changes.set_references);
+        let existing = given.filter(|new| new.create.is_none());
         // Without an encoding, a reference keeps the one that it has.
         let stays = |new: &&NewReference| match new.encoding_given {
             true => is_held(&new.reference, held),

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     Call, Cause, Error, Mode, NewReference, Referable, Secrets, check,
     create::{accept, names_to_create},
+    edit::{self, Given},
     encoding,
 };
 use crate::{
-    model::{self, AuditAction, Reference, State, SyncedSecret, SyncedSecretId, mapping},
+    model::{self, AuditAction, SecretKey, State, SyncedSecret, SyncedSecretId, mapping},
     reconcile::{Creating, SharedReads},
     store::{Record, StoreError},
 };
@@ -26,12 +27,17 @@ pub struct Changes {
     pub labels: Option<BTreeMap<String, String>>,
     /// All references.
     pub references: Option<Vec<NewReference>>,
+    /// References to add, or to put in the place of those with the same key; not together with all.
+    pub set_references: Vec<NewReference>,
+    /// Keys of references to remove; not together with all.
+    pub remove_keys: Vec<SecretKey>,
     /// The vault secrets that they may newly reference.
     pub referable: Referable,
 }
 
-/// Attempts of a change without an etag that conflicts with other calls.
-const ATTEMPTS: u32 = 8;
+/// Attempts of a change without an etag that conflicts with other calls. Each conflict means that another call
+/// succeeded, so this many may change one synced secret at the same time.
+const ATTEMPTS: u32 = 64;
 
 /// The result of a change that was accepted.
 enum Accepted {
@@ -54,26 +60,29 @@ impl Secrets {
         changes: Changes,
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
+        let is_edit = !changes.set_references.is_empty() || !changes.remove_keys.is_empty();
         let updated = self
             .run_to_completion(call, async move |this, call| this.update(call, changes, mode).await)
             .await;
-        updated.map_err(|error| error.within("synced_secret"))
+        updated.map_err(|error| match is_edit {
+            true => edit::within_request(error),
+            false => error.within("synced_secret"),
+        })
     }
 
     async fn update(&self, call: Call, mut changes: Changes, mode: Mode) -> Result<SyncedSecret, Error> {
+        let mut given = changes.take_references();
         if let Some(recorded) = self.replayed(&call).await? {
-            return self.update_again(call, recorded, changes, mode).await;
+            return self.update_again(call, recorded, given.new, mode).await;
         }
         let reads = self.0.reconciler.shared_reads(self.vault());
-        let mut given = changes.references.take();
-        if let (Some(given), Ok(record)) = (&mut given, self.find_managed(&changes.id)) {
-            encoding::resolve(record.engine, given, &record.secret.references, &reads).await;
+        if let Ok(record) = self.find_managed(&changes.id) {
+            encoding::resolve(record.engine, &mut given.new, &record.secret.references, &reads).await;
         }
-        let _reserved =
-            self.reserve(names_to_create(given.as_deref().unwrap_or_default())).map_err(Error::Refused)?;
+        let _reserved = self.reserve(names_to_create(&given.new)).map_err(Error::Refused)?;
         let mut attempts = 1;
         let accepted = loop {
-            match self.accept_change(&call, &changes, given.as_deref(), &reads, mode).await {
+            match self.accept_change(&call, &changes, &mut given, &reads, mode).await {
                 // Without an etag, a concurrent change is no reason to refuse this one.
                 Err(Error::Stale(_)) if changes.etag.is_empty() && attempts < ATTEMPTS => attempts += 1,
                 accepted => break accepted?,
@@ -83,13 +92,12 @@ impl Secrets {
             Accepted::Nothing(secret) => return Ok(*secret),
             Accepted::Recorded { before, recorded, creating } => (before, recorded, creating),
         };
-        let generation = recorded.secret.generation;
-        let stored =
-            self.store_references(&recorded, generation, given.unwrap_or_default(), &reads, false).await;
+        let (generation, is_edit) = (recorded.secret.generation, given.is_edit());
+        let stored = self.store_references(&recorded, generation, given.new, &reads, false).await;
         if let Err(failed) = &stored
             && failed.nothing_stored
         {
-            self.withdraw_change(&call, &before, &recorded).await?;
+            self.withdraw_change(&call, &before, &recorded, is_edit).await?;
         }
         drop(creating);
         self.sync_stored(&call, recorded.secret, stored, reads, mode).await
@@ -100,7 +108,7 @@ impl Secrets {
         &self,
         call: &Call,
         changes: &Changes,
-        given: Option<&[NewReference]>,
+        given: &mut Given,
         reads: &SharedReads,
         mode: Mode,
     ) -> Result<Accepted, Error> {
@@ -109,26 +117,44 @@ impl Secrets {
             return Err(Cause::Deleting(changes.id.clone()).into());
         }
         check_etag(&record, &changes.etag)?;
-        let held = held(&record);
-        let references = given.unwrap_or(&held);
+        let merged = given.merge(&record)?;
+        let may_change = given.changes_references();
+        let accepted =
+            self.accept_merged(call, changes, record, (&merged.references, may_change), reads, mode);
+        let accepted = accepted.await.map_err(|error| given.in_request(error, &merged));
+        given.take_back(merged);
+        accepted
+    }
+
+    /// The same, with all references as the change would leave them, and whether it may change them.
+    async fn accept_merged(
+        &self,
+        call: &Call,
+        changes: &Changes,
+        record: Arc<Record>,
+        (references, may_change): (&[NewReference], bool),
+        reads: &SharedReads,
+        mode: Mode,
+    ) -> Result<Accepted, Error> {
         let requested = references.iter().map(|new| &new.reference);
         changes.referable.check(&record.secret, requested, &record.secret.references)?;
         self.check_keys_kept(call, &record, references).await?;
-        let engine = record.engine;
+        let (engine, held) = (record.engine, &record.secret.references);
         let mut changed = record.as_ref().clone();
         change(&mut changed, changes, references);
         self.check_labels_added(&changed.secret.labels, &record.secret.labels)?;
-        if given.is_some() {
+        if may_change {
             self.check_keys_of_type(&changed.secret)?;
         }
         Error::refuse(self.check_engine(engine, &changed.secret))?;
         // Where they become other keys than before, what was fine may not be.
         let is_alike = changed.secret.contents() == record.secret.contents();
-        let held = if is_alike { record.secret.references.as_slice() } else { &[] };
+        let unchanged = if is_alike { held.as_slice() } else { &[] };
         let given_for = (&record.secret.secret_type, references);
-        Error::refuse(self.check_references(engine, given_for, held, reads).await)?;
+        Error::refuse(self.check_references(engine, given_for, unchanged, reads).await)?;
         if mode.validate_only {
-            self.try_apply(engine, &changed.secret, references, reads, record.edge.uid.as_deref()).await?;
+            let (references, uid) = ((references, held.as_slice()), record.edge.uid.as_deref());
+            self.try_apply(engine, &changed.secret, references, reads, uid).await?;
             return Ok(Accepted::Nothing(Box::new(changed.secret)));
         }
         let creates = references.iter().any(|new| new.create.is_some());
@@ -141,7 +167,7 @@ impl Secrets {
             return Ok(Accepted::Nothing(Box::new(changed.secret)));
         }
         if creates {
-            check::check_values(engine, &record.secret.secret_type, references, reads).await?;
+            check::check_values(engine, &record.secret.secret_type, (references, held), reads).await?;
         }
         let creating = creates.then(|| self.0.reconciler.creating(record.secret.uid));
         let recorded = self.record_change(call, &record, changes, references).await?;
@@ -153,13 +179,13 @@ impl Secrets {
         &self,
         call: Call,
         recorded: SyncedSecret,
-        changes: Changes,
+        given: Vec<NewReference>,
         mode: Mode,
     ) -> Result<SyncedSecret, Error> {
         let Some(record) = self.0.store.view().get_by_uid(recorded.uid) else {
             return Ok(recorded);
         };
-        self.store_again(&record, recorded.generation, changes.references.unwrap_or_default()).await?;
+        self.store_again(&record, recorded.generation, given).await?;
         self.wait_for_generation(&call, recorded, mode.wait).await
     }
 
@@ -193,35 +219,64 @@ impl Secrets {
     }
 
     /// Withdraws what this call recorded, because the vault refused all of it. If another call has changed it
-    /// since, it stays, and its missing values are reported as ValueNotStored.
-    async fn withdraw_change(&self, call: &Call, before: &Record, recorded: &Record) -> Result<(), Error> {
+    /// since, an edit takes back its own references only; of any other update it stays, and its missing values
+    /// are reported as ValueNotStored.
+    async fn withdraw_change(
+        &self,
+        call: &Call,
+        before: &Record,
+        recorded: &Record,
+        is_edit: bool,
+    ) -> Result<(), Error> {
         let mut transaction = self.0.store.begin().await?;
         self.forget(&mut transaction, call).await?;
         let Some(mut current) = transaction.current(before.secret.uid) else {
             return Ok(transaction.commit().await?);
         };
-        let observed = std::mem::take(&mut current.secret.references);
+        let is_changed_since = current.secret.generation != recorded.secret.generation;
+        let undone = match is_changed_since {
+            false => Some(before.secret.references.clone()),
+            true if is_edit => edit::undone(&before.secret, &recorded.secret, &current.secret),
+            true => None,
+        };
+        let Some(undone) = undone else {
+            return Ok(transaction.commit().await?);
+        };
+        let read = current.secret.generation;
+        let observed = std::mem::replace(&mut current.secret.references, undone);
         let secret = &mut current.secret;
         // A generation is never reused: the previous intent comes back with a new one.
-        secret.generation = recorded.secret.generation + 1;
-        secret.description.clone_from(&before.secret.description);
-        secret.labels.clone_from(&before.secret.labels);
-        secret.references.clone_from(&before.secret.references);
+        secret.generation = read + 1;
+        if !is_changed_since {
+            secret.description.clone_from(&before.secret.description);
+            secret.labels.clone_from(&before.secret.labels);
+        }
         for reference in &mut secret.references {
             if let Some(held) = observed.iter().find(|held| held.has_same_spec(reference)) {
                 reference.status.clone_from(&held.status);
             }
         }
-        match transaction.change(recorded.secret.generation, current).await {
-            Err(StoreError::Stale) => {}
-            changed => {
-                changed?;
-                let detail = "The vault refused the write; the synced secret is as it was before the update.";
-                let event = call.event(AuditAction::UpdateSyncedSecretUndone, before.secret.name(), detail);
-                transaction.audit(event).await?;
-            }
+        if secret.state.is_settled() {
+            accept(secret);
         }
+        transaction.change(read, current).await?;
+        let detail = match is_changed_since {
+            false => "The vault refused the write; the synced secret is as it was before the update.",
+            true => {
+                "The vault refused the write; the references of this update are as they were before it, and \
+                 what was changed since stays."
+            }
+        };
+        let event = call.event(AuditAction::UpdateSyncedSecretUndone, before.secret.name(), detail);
+        transaction.audit(event).await?;
         Ok(transaction.commit().await?)
+    }
+}
+
+impl Changes {
+    fn take_references(&mut self) -> Given {
+        let (set, remove) = (&mut self.set_references, &mut self.remove_keys);
+        Given::of(self.references.take(), std::mem::take(set), std::mem::take(remove))
     }
 }
 
@@ -231,11 +286,6 @@ pub(super) fn check_etag(record: &Record, etag: &str) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::Stale(record.secret.name())),
     }
-}
-
-fn held(record: &Record) -> Vec<NewReference> {
-    let same = |reference: &Reference| NewReference::of(reference.clone());
-    record.secret.references.iter().map(same).collect()
 }
 
 /// Applies changes to a record; unchanged references keep their status.

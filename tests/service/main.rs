@@ -20,6 +20,7 @@ mod disk;
 mod doors;
 mod edge_faults;
 mod edge_on_the_double;
+mod edit_references;
 mod file_encoding;
 mod handover;
 mod hostile;

@@ -126,6 +126,7 @@ fn causes() -> Vec<Cause> {
         causes.push(Cause::NotEncoded { key: key.clone(), name: name.clone(), error });
         let error = CertificateError::NoCertificate;
         causes.push(Cause::NotCertificate { key: key.clone(), name: name.clone(), error });
+        causes.push(Cause::NoReference { id: id.clone(), key: key.clone() });
         causes.push(Cause::KeyInUse { id, key, usage: usage() });
     }
     causes.extend(vault(name).into_iter().map(|error| Cause::Vault(Arc::new(error))));

@@ -38,6 +38,7 @@ fn causes() -> Vec<(Cause, Code, &'static str)> {
             FailedPrecondition,
             "KEY_IN_USE",
         ),
+        (Cause::NoReference { id: id(), key: "username".parse().unwrap() }, NotFound, "REFERENCE_NOT_FOUND"),
         (Cause::UsagesUnknown { gap: gap(None), may_force: true }, Unavailable, "USAGES_NOT_YET_KNOWN"),
         (
             Cause::UsagesUnknown { gap: gap(Some(EdgeError::Forbidden(text().into()))), may_force: false },

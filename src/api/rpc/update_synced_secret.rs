@@ -23,7 +23,9 @@ impl RpcRequest for UpdateSyncedSecretRequest {
     fn required_permissions(&self) -> Vec<Permission> {
         let secret = self.synced_secret.as_ref();
         let update = synced_secret(Update, secret.map_or("", |secret| &secret.name));
-        let references = secret.iter().flat_map(|secret| &secret.references);
+        // Those to set come first, because only so many are looked at: together with them, no others are used.
+        let references =
+            self.set_references.iter().chain(secret.iter().flat_map(|secret| &secret.references));
         // Which references are new is known only when the update is read: `referable` authorizes those.
         with_references(update, references, Permission::naming)
     }
@@ -63,6 +65,12 @@ async fn referable(
     Ok(referable)
 }
 
+/// The field with the references to set.
+const SET: &str = "set_references";
+
+/// Why a request can't carry all references and changes to single ones.
+const BOTH: &str = "must leave out the references where set_references or remove_keys change single ones";
+
 /// The fields that an update mask can name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mask {
@@ -75,6 +83,11 @@ pub(super) fn changes(
     message: UpdateSyncedSecretRequest,
     mut violations: Violations,
 ) -> Result<Changes, Error> {
+    // Read first and in any case, so that every value is wiped.
+    let (set, remove) = (message.set_references, message.remove_keys);
+    let is_edit = !set.is_empty() || !remove.is_empty();
+    let set_references = if set.is_empty() { Vec::new() } else { references(SET, set, &mut violations) };
+    let remove_keys = remove_keys(&remove, &set_references, &mut violations);
     let Some(wire) = message.synced_secret else {
         violations.add("synced_secret", "is required: its name says which synced secret changes");
         return violations.finish(None);
@@ -82,9 +95,13 @@ pub(super) fn changes(
     let id = violations.synced_secret("synced_secret.name", &wire.name);
     let paths = message.update_mask.map(|mask| mask.paths).unwrap_or_default();
     let mask = match paths.is_empty() {
-        true => populated(&wire, &mut violations),
+        true => populated(&wire, is_edit, &mut violations),
         false => named(&paths, &mut violations),
     };
+    if mask.references && is_edit {
+        let field = if paths.is_empty() { REFERENCES } else { "update_mask" };
+        violations.add(field, BOTH);
+    }
     // Read even if the mask leaves them out, so that every value is wiped.
     let mut ignored = Violations::default();
     let noted = if mask.references { &mut violations } else { &mut ignored };
@@ -98,19 +115,21 @@ pub(super) fn changes(
         description,
         labels,
         references,
+        set_references,
+        remove_keys,
         referable: Referable::default(),
     });
     violations.finish(changes)
 }
 
 /// AIP-134: without a mask, the fields that are not empty.
-fn populated(wire: &proto::SyncedSecret, violations: &mut Violations) -> Mask {
+fn populated(wire: &proto::SyncedSecret, is_edit: bool, violations: &mut Violations) -> Mask {
     let mask = Mask {
         references: !wire.references.is_empty(),
         labels: !wire.labels.is_empty(),
         description: !wire.description.is_empty(),
     };
-    if mask == Mask::default() {
+    if mask == Mask::default() && !is_edit {
         violations.add("update_mask", "must name what changes: references, labels or description");
     }
     mask
@@ -135,7 +154,12 @@ fn not_a_path(path: &str) -> String {
     match path.split(['.', '[']).next().unwrap_or_default() {
         whole @ ("references" | "labels") => {
             format!(
-                "contains {shown}: {whole} can only be replaced as a whole; name {whole} and send all of them"
+                "contains {shown}: {whole} can only be replaced as a whole; name {whole} and send all of them{}",
+                if whole == "references" {
+                    ", or change single ones with set_references and remove_keys"
+                } else {
+                    ""
+                }
             )
         }
         "secret_type" => {

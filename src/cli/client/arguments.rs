@@ -144,6 +144,22 @@ pub(super) fn files(texts: &[String]) -> Result<BTreeMap<String, PathBuf>, Comma
     pairs.map(|pair| pair.map(|(key, file)| (key.to_owned(), file.into()))).collect()
 }
 
+/// Parses `ENTRY=FILE`.
+pub(super) fn entry_file(text: &str) -> Result<(String, PathBuf), CommandError> {
+    pair("ENTRY=FILE", text).map(|(entry, file)| (entry.to_owned(), file.into()))
+}
+
+/// Parses `KEY=VAULT_SECRET` into names by key.
+pub(super) fn vault_names(flag: &str, texts: &[String]) -> Result<BTreeMap<String, VaultName>, CommandError> {
+    let named = |text: &String| {
+        let (key, name) = pair(flag, text)?;
+        let name =
+            name.parse().map_err(|problem| CommandError::usage(format!("{flag} {key}=…: {problem}")))?;
+        Ok((key.to_owned(), name))
+    };
+    texts.iter().map(named).collect()
+}
+
 /// Parses labels or tags: `KEY=VALUE`.
 pub(super) fn words(flag: &str, texts: &[String]) -> Result<BTreeMap<String, String>, CommandError> {
     let pairs = texts.iter().map(|text| pair(flag, text));

@@ -1,5 +1,6 @@
 //! `secrets`, `vault` and `audit`: what a person types at a shell, against a service that runs.
 
+mod certificates;
 mod connection;
 mod outcomes;
 mod values;
@@ -237,7 +238,14 @@ async fn completions_and_manual_pages_know_every_command() {
     let nowhere = |arguments: &[&str]| type_into(line("127.0.0.1:1", arguments), "");
     nowhere(&["man", "--dir", path]).await.ok();
     let completions = nowhere(&["completions", "bash"]).await.ok();
-    for command in ["secrets-create", "secrets-watch", "vault-rotate", "vault-check", "audit-list"] {
+    for command in [
+        "secrets-create",
+        "secrets-watch",
+        "secrets-certificates-add",
+        "vault-rotate",
+        "vault-check",
+        "audit-list",
+    ] {
         let page = std::fs::read_to_string(directory.path().join(format!("secret-service-{command}.1")));
         assert!(page.unwrap().contains("address"), "{command}");
         assert!(completions.contains(&command.replace('-', ",")), "{command}");

@@ -185,6 +185,12 @@ impl ErrorMapping {
                 "Keep the key, or change the resources that use it first; ListSecretUsages lists them.",
             )
             .about("syncedSecrets", id),
+            Cause::NoReference { id, .. } => Self::new(
+                NotFound,
+                "REFERENCE_NOT_FOUND",
+                "Look at its references with GetSyncedSecret; nothing was changed.",
+            )
+            .about("syncedSecrets", id),
             Cause::UsagesUnknown { gap, may_force } => Self::of_gap(gap, *may_force),
             Cause::SecretsUnknown => Self::new(
                 Unavailable,

@@ -33,9 +33,9 @@ pub(in crate::api::rpc) fn references(
     for (place, wire) in wire.into_iter().enumerate() {
         let field = format!("{list}[{place}]");
         let Some(new) = reference(&field, wire, violations) else { continue };
-        unique_key(&field, place, &new.reference.key, &mut keys, violations);
+        unique_key(list, place, &new.reference.key, &mut keys, violations);
         if new.create.is_some() {
-            create_once(&field, place, &new.reference.vault_secret, &mut created, violations);
+            create_once(list, place, &new.reference.vault_secret, &mut created, violations);
         }
         references.push(new);
     }
@@ -77,34 +77,63 @@ fn reference(field: &str, wire: proto::SecretReference, violations: &mut Violati
 }
 
 fn unique_key(
-    field: &str,
+    list: &str,
     place: usize,
     key: &SecretKey,
     keys: &mut HashMap<SecretKey, usize>,
     violations: &mut Violations,
 ) {
     if let Some(first) = keys.get(key) {
-        let rule = format!("must be unique: references[{first}] has the key {key:?} too");
-        violations.add(format!("{field}.key"), rule);
+        let rule = format!("must be unique: {}[{first}] has the key {key:?} too", last_word(list));
+        violations.add(format!("{list}[{place}].key"), rule);
     } else {
         keys.insert(key.clone(), place);
     }
 }
 
 fn create_once(
-    field: &str,
+    list: &str,
     place: usize,
     name: &VaultSecretName,
     created: &mut HashMap<VaultSecretName, usize>,
     violations: &mut Violations,
 ) {
     if let Some(first) = created.get(name) {
+        let list_name = last_word(list);
         let rule =
-            format!("must be created once: references[{first}] creates {name:?} too (case is ignored)");
-        violations.add(format!("{field}.vault_secret"), rule);
+            format!("must be created once: {list_name}[{first}] creates {name:?} too (case is ignored)");
+        violations.add(format!("{list}[{place}].vault_secret"), rule);
     } else {
         created.insert(name.clone(), place);
     }
+}
+
+fn last_word(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+/// The keys of references to remove. They must differ, and none may be one of those that are set.
+pub(in crate::api::rpc) fn remove_keys(
+    wire: &[String],
+    set: &[NewReference],
+    violations: &mut Violations,
+) -> Vec<SecretKey> {
+    if wire.len() > limits::REFERENCES {
+        violations.add("remove_keys", format!("must have at most {} keys", limits::REFERENCES));
+    }
+    let mut keys: Vec<SecretKey> = Vec::new();
+    for (place, text) in wire.iter().take(limits::REFERENCES).enumerate() {
+        let field = format!("remove_keys[{place}]");
+        let Some(key) = violations.take(&field, text.parse::<SecretKey>()) else { continue };
+        if keys.contains(&key) {
+            violations.add(field, "must be unique");
+        } else if set.iter().any(|new| new.reference.key == key) {
+            violations.add(field, "must not be the key of one of set_references, too");
+        } else {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// A value that is not in its encoding could be stored, but never be synced.

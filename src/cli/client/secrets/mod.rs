@@ -1,6 +1,7 @@
 //! `secret-service secrets`: the synced secrets of the instance.
 
 mod adopt;
+mod certificates;
 mod check_resource;
 mod completion;
 mod create;
@@ -49,6 +50,7 @@ enum Command {
     Adopt(adopt::Adopt),
     Usages(list::Usages),
     CheckResource(check_resource::CheckResource),
+    Certificates(certificates::Certificates),
     Purposes(purposes::Purposes),
 }
 
@@ -70,6 +72,7 @@ impl Secrets {
             Command::Adopt(adopt) => adopt.run(&client, output).await,
             Command::Usages(usages) => usages.run(&client, output).await,
             Command::CheckResource(check) => check.run(&client, output).await,
+            Command::Certificates(certificates) => certificates.run(&client, output).await,
             Command::Purposes(purposes) => purposes.run(&client, output).await,
         }
     }

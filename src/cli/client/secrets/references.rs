@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::{
-    arguments::{encode, files, no_key, reference, take_parts},
+    arguments::{encode, files, reference, take_parts},
     value::{ValueInput, is_stdin},
 };
 use crate::{cli::CommandError, proto::SecretReference};
@@ -74,55 +74,24 @@ impl Encodings {
     pub fn is_empty(&self) -> bool {
         self.encoding.is_empty() && self.part.is_empty()
     }
+
+    /// Whether one is of this key.
+    pub fn names(&self, key: &str) -> bool {
+        self.texts().any(|text| text.split_once('=').is_some_and(|(named, _)| named == key))
+    }
+
+    /// Whether all are of keys of these references.
+    pub fn are_of(&self, references: &[SecretReference]) -> bool {
+        let is_named = |text: &String| references.iter().any(|one| text.split('=').next() == Some(&one.key));
+        self.texts().all(is_named)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        self.encoding.iter().chain(&self.part)
+    }
 }
 
 /// Parses references to existing vault secrets.
 pub(super) fn existing(flag: &str, texts: &[String]) -> Result<Vec<SecretReference>, CommandError> {
     texts.iter().map(|text| reference(flag, text, true)).collect()
-}
-
-/// Adds references, replacing those with the same key.
-pub(super) fn put(held: &mut Vec<SecretReference>, new: Vec<SecretReference>) {
-    for reference in new {
-        match held.iter_mut().find(|held| held.key == reference.key) {
-            Some(held) => *held = reference,
-            None => held.push(reference),
-        }
-    }
-}
-
-/// Removes references by their keys.
-pub(super) fn take(held: &mut Vec<SecretReference>, keys: &[String]) -> Result<(), CommandError> {
-    for key in keys {
-        let before = held.len();
-        held.retain(|reference| reference.key != *key);
-        if held.len() == before {
-            return Err(no_key("--remove", key));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(references: &[SecretReference]) -> Vec<(&str, &str)> {
-        references.iter().map(|one| (one.key.as_str(), one.vault_secret.as_str())).collect()
-    }
-
-    #[test]
-    fn a_reference_replaces_the_one_with_the_same_key() {
-        let mut held = existing("--from", &["a=x".to_owned(), "b=y".to_owned()]).unwrap();
-        put(&mut held, existing("--set", &["a=z".to_owned(), "c=w".to_owned()]).unwrap());
-        assert_eq!(shown(&held), [("a", "vaultSecrets/z"), ("b", "vaultSecrets/y"), ("c", "vaultSecrets/w")]);
-    }
-
-    #[test]
-    fn a_removed_reference_must_exist() {
-        let mut held = existing("--from", &["a=x".to_owned(), "b=y".to_owned()]).unwrap();
-        take(&mut held, &["a".to_owned()]).unwrap();
-        assert_eq!(shown(&held), [("b", "vaultSecrets/y")]);
-        assert!(take(&mut held, &["a".to_owned()]).is_err());
-    }
 }

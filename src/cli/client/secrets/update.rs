@@ -1,4 +1,5 @@
-//! `secrets update`: read, modify, write, with retries on conflicts.
+//! `secrets update`: changes to single references, and read, modify, write with retries on conflicts for what
+//! the service replaces as a whole.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use super::{
     },
     completion::Completion,
     get,
-    references::{Encodings, New, existing, put, take},
+    references::{Encodings, New, existing},
 };
 use crate::{
     cli::CommandError,
@@ -97,25 +98,39 @@ impl Update {
 }
 
 impl Change<'_> {
-    /// Applies the change and returns the paths of the changed fields.
-    fn make(&self, secret: &mut SyncedSecret) -> Result<Vec<String>, CommandError> {
+    /// Whether it depends on the current state, so that it must be read first and must not change meanwhile.
+    fn needs_current(&self) -> bool {
+        let others = |encodings: &Encodings| !encodings.are_of(&self.new);
+        self.keys_must_be_free
+            || !self.labels.is_empty()
+            || !self.remove_labels.is_empty()
+            || self.encodings.is_some_and(others)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.new.is_empty()
+            && self.remove.is_empty()
+            && self.encodings.is_none()
+            && self.labels.is_empty()
+            && self.remove_labels.is_empty()
+            && self.description.is_none()
+    }
+
+    /// The request; `current` is the synced secret, if it was read.
+    fn request(
+        &self,
+        name: &SyncedName,
+        current: Option<SyncedSecret>,
+    ) -> Result<proto::UpdateSyncedSecretRequest, CommandError> {
         let mut paths = Vec::new();
-        if !self.new.is_empty() || !self.remove.is_empty() || self.encodings.is_some() {
-            let taken = |new: &&SecretReference| secret.references.iter().any(|held| held.key == new.key);
-            if let Some(taken) = self.new.iter().find(taken).filter(|_| self.keys_must_be_free) {
-                return Err(CommandError::usage(format!(
-                    "the key {} exists already; replace it with `secrets update --set {}=…`",
-                    taken.key, taken.key
-                )));
-            }
-            take(&mut secret.references, self.remove)?;
-            put(&mut secret.references, self.new.clone());
-            if let Some(encodings) = self.encodings {
-                encodings.apply(&mut secret.references)?;
-            }
-            paths.push("references".to_owned());
+        let current = current.unwrap_or_default();
+        let mut secret = SyncedSecret { name: name.full(), etag: current.etag, ..Default::default() };
+        if let Some(etag) = self.etag {
+            secret.etag = etag.to_owned();
         }
+        let set_references = self.set_references(current.references)?;
         if !self.labels.is_empty() || !self.remove_labels.is_empty() {
+            secret.labels = current.labels;
             secret.labels.retain(|key, _| !self.remove_labels.contains(key));
             secret.labels.extend(self.labels.clone());
             paths.push("labels".to_owned());
@@ -124,14 +139,41 @@ impl Change<'_> {
             secret.description.clone_from(description);
             paths.push("description".to_owned());
         }
-        match paths.is_empty() {
-            true => Err(CommandError::usage("nothing to change: `secrets update --help` lists the options")),
-            false => Ok(paths),
+        Ok(proto::UpdateSyncedSecretRequest {
+            synced_secret: Some(secret),
+            update_mask: Some(FieldMask { paths }),
+            set_references,
+            remove_keys: self.remove.to_vec(),
+            request_id: request_id(),
+            ..Default::default()
+        })
+    }
+
+    /// The new references, and those whose encoding changes.
+    fn set_references(&self, held: Vec<SecretReference>) -> Result<Vec<SecretReference>, CommandError> {
+        let taken = |new: &&SecretReference| held.iter().any(|held| held.key == new.key);
+        if let Some(taken) = self.new.iter().find(taken).filter(|_| self.keys_must_be_free) {
+            return Err(CommandError::usage(format!(
+                "the key {} exists already; replace it with `secrets update --set {}=…`",
+                taken.key, taken.key
+            )));
         }
+        let mut set = self.new.clone();
+        if let Some(encodings) = self.encodings {
+            let is_kept = |held: &SecretReference| {
+                encodings.names(&held.key)
+                    && !self.remove.contains(&held.key)
+                    && self.new.iter().all(|new| new.key != held.key)
+            };
+            set.extend(held.into_iter().filter(is_kept));
+            encodings.apply(&mut set)?;
+        }
+        Ok(set)
     }
 }
 
-/// Reads a synced secret, applies the change, and writes it only if it was not changed in between.
+/// Applies a change. What depends on the current state is read first, and written only if that was not changed
+/// in between.
 pub(super) async fn change(
     client: &Client,
     output: Output,
@@ -139,19 +181,17 @@ pub(super) async fn change(
     change: &Change<'_>,
     finish: &Completion,
 ) -> Result<(), CommandError> {
-    let mut attempts = if change.etag.is_some() { 1 } else { ATTEMPTS };
+    if change.is_empty() {
+        return Err(CommandError::usage("nothing to change: `secrets update --help` lists the options"));
+    }
+    let needs_current = change.needs_current();
+    let mut attempts = if needs_current && change.etag.is_none() { ATTEMPTS } else { 1 };
     loop {
-        let mut secret = get(client, name).await?;
-        let paths = change.make(&mut secret)?;
-        if let Some(etag) = change.etag {
-            secret.etag = etag.to_owned();
-        }
+        let current = if needs_current { Some(get(client, name).await?) } else { None };
         let request = proto::UpdateSyncedSecretRequest {
-            synced_secret: Some(secret),
-            update_mask: Some(FieldMask { paths }),
-            request_id: request_id(),
             validate_only: finish.validate_only,
             wait: finish.waiting.to_proto(),
+            ..change.request(name, current)?
         };
         let updated = client
             .call_and_wait(request, finish.waiting.time(), async |mut stub, request| {
@@ -163,5 +203,33 @@ pub(super) async fn change(
             Err(error) if attempts > 0 && error.code() == Code::Aborted => {}
             updated => return finish.end(output, updated?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(key: &str) -> SecretReference {
+        SecretReference {
+            key: key.to_owned(),
+            vault_secret: "vaultSecrets/v".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn only_a_change_that_depends_on_the_current_state_reads_it() {
+        let remove = ["a".to_owned()];
+        let edit = Change { new: vec![reference("b")], remove: &remove, ..Default::default() };
+        assert!(!edit.needs_current());
+        let request = edit.request(&"pump-7".parse().unwrap(), None).unwrap();
+        assert_eq!((request.set_references.len(), request.remove_keys.as_slice()), (1, remove.as_slice()));
+        assert!(
+            request.update_mask.unwrap().paths.is_empty() && request.synced_secret.unwrap().etag.is_empty()
+        );
+        let labelled = Change { labels: [("a".to_owned(), "b".to_owned())].into(), ..Default::default() };
+        assert!(labelled.needs_current());
+        assert!(Change { keys_must_be_free: true, ..Default::default() }.needs_current());
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     CachedSync, ExtensionIdentity, KnownUids, Options, Pair, SecretProviderClass, StoreIndex, SyncOutcome,
-    cant_compose, plan, sync_outcome, violations,
+    cant_compose, observe::WATCH_LAG, plan, sync_outcome, violations,
 };
 use crate::{
     edge::{
