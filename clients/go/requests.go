@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -57,14 +58,18 @@ type CreateRequest struct {
 
 // UpdateRequest is what [Client.Update] changes: what is nil stays as it is. [UpdateOf] begins one for what was read.
 type UpdateRequest struct {
-	Name         string
-	Etag         string // Changes only what was read: one that no longer matches is ErrAborted. Any state where empty.
-	References   []Reference
-	Description  *string
-	Labels       map[string]string
-	Wait         time.Duration
-	ValidateOnly bool
-	RequestID    string
+	Name       string
+	Etag       string      // Changes only what was read: one that no longer matches is ErrAborted. Any state where empty.
+	References []Reference // All of them.
+	// SetReferences are added, or replace those with the same keys; RemoveKeys names those to remove. All others stay as they
+	// are, whatever they are by then, so nothing is lost of what others change at the same time. Not together with References.
+	SetReferences []Reference
+	RemoveKeys    []string
+	Description   *string
+	Labels        map[string]string
+	Wait          time.Duration
+	ValidateOnly  bool
+	RequestID     string
 }
 
 // DeleteRequest is what [Client.Delete] removes from the edge. [DeleteOf] begins one for what was read.
@@ -165,11 +170,13 @@ func (r UpdateRequest) proto() *pb.UpdateSyncedSecretRequest {
 		mask.Paths = append(mask.Paths, "labels")
 	}
 	return &pb.UpdateSyncedSecretRequest{
-		SyncedSecret: secret,
-		UpdateMask:   mask,
-		RequestId:    r.RequestID,
-		ValidateOnly: r.ValidateOnly,
-		Wait:         duration(r.Wait),
+		SyncedSecret:  secret,
+		UpdateMask:    mask,
+		RequestId:     r.RequestID,
+		ValidateOnly:  r.ValidateOnly,
+		Wait:          duration(r.Wait),
+		SetReferences: references(r.SetReferences),
+		RemoveKeys:    slices.Clone(r.RemoveKeys),
 	}
 }
 

@@ -50,7 +50,7 @@ func throughLayer(ctx context.Context, client *secrets.Client, call string, text
 	case *pb.CreateSyncedSecretRequest:
 		s := r.GetSyncedSecret()
 		return client.Create(ctx, secrets.CreateRequest{
-			ID: r.GetSyncedSecretId(), References: references(s), Description: s.GetDescription(), SecretType: s.GetSecretType(),
+			ID: r.GetSyncedSecretId(), References: references(s.GetReferences()), Description: s.GetDescription(), SecretType: s.GetSecretType(),
 			Labels: s.GetLabels(), Wait: r.GetWait().AsDuration(), ValidateOnly: r.GetValidateOnly(), RequestID: r.GetRequestId(),
 			Purpose: r.GetPurpose(),
 		})
@@ -118,11 +118,12 @@ func updateOf(r *pb.UpdateSyncedSecretRequest) secrets.UpdateRequest {
 	s := r.GetSyncedSecret()
 	update := secrets.UpdateRequest{
 		Name: s.GetName(), Etag: s.GetEtag(), Wait: r.GetWait().AsDuration(), ValidateOnly: r.GetValidateOnly(), RequestID: r.GetRequestId(),
+		SetReferences: references(r.GetSetReferences()), RemoveKeys: r.GetRemoveKeys(),
 	}
 	for _, path := range r.GetUpdateMask().GetPaths() {
 		switch path {
 		case "references":
-			update.References = references(s)
+			update.References = references(s.GetReferences())
 		case "description":
 			update.Description = new(s.GetDescription())
 		case "labels":
@@ -132,9 +133,9 @@ func updateOf(r *pb.UpdateSyncedSecretRequest) secrets.UpdateRequest {
 	return update
 }
 
-func references(s *pb.SyncedSecret) []secrets.Reference {
+func references(sent []*pb.SecretReference) []secrets.Reference {
 	all := []secrets.Reference{}
-	for _, r := range s.GetReferences() {
+	for _, r := range sent {
 		all = append(all, secrets.Reference{
 			Key: r.GetKey(), VaultSecret: r.GetVaultSecret(), Version: r.GetVersion(), Encoding: r.GetEncoding(), Create: newSecret(r.GetCreate()),
 		})
@@ -154,7 +155,7 @@ func newSecret(s *pb.NewVaultSecret) *secrets.NewSecret {
 	}
 	return &secrets.NewSecret{
 		Value: secrets.NewValue(s.GetValue()), ContentType: s.GetContentType(), Tags: s.GetTags(),
-		NotBefore: at(s.GetNotBeforeTime()), Expire: at(s.GetExpireTime()),
+		NotBefore: at(s.GetNotBeforeTime()), Expire: at(s.GetExpireTime()), Data: s.GetData(), Encoding: s.GetEncoding(),
 	}
 }
 

@@ -49,8 +49,11 @@ def arguments(method: str, request: Any) -> tuple[str, dict[str, Any]]:
     mask = given.pop("update_mask", None)
     if mask is not None:
         given = {key: value for key, value in given.items() if key not in CHANGEABLE or key in mask}
-    if "references" in given:
-        given["references"] = [_reference(reference) for reference in given["references"]]
+    for list_ in ("references", "set_references"):
+        if list_ in given:
+            given[list_] = [_reference(reference) for reference in given[list_]]
+    if method in ("CreateVaultSecret", "AddVaultSecretVersion"):
+        given = _value(given)
     if method == "GetVault":
         given.pop("name", None)
     return _snake(method), given
@@ -135,9 +138,23 @@ def to_json(value: Any) -> Any:
 
 def _reference(given: dict[str, Any]) -> secrets.SecretReference:
     create = given.pop("create", None)
+    if "encoding" in given:
+        given["encoding"] = secrets.Encoding(given["encoding"])
     if create is None:
         return secrets.existing(**given)
+    create = _value(create)
+    if "encoding" in create:
+        create["stored_encoding"] = create.pop("encoding")
     return secrets.new(**given, **create)
+
+
+def _value(given: dict[str, Any]) -> dict[str, Any]:
+    """What is to be stored: the client takes bytes in the place of a text."""
+    if "data" in given:
+        given["value"] = given.pop("data")
+    if "encoding" in given:
+        given["encoding"] = secrets.Encoding(given["encoding"])
+    return given
 
 
 def _plain(value: Any) -> Any:

@@ -151,6 +151,52 @@ def test_a_change_of_what_was_read_overwrites_no_newer_state_unless_any_may_be(
         client.get_synced_secret(read.name)
 
 
+def test_single_references_are_set_and_removed_and_all_others_stay(client: SecretServiceClient, run: str) -> None:
+    held = "vaultSecrets/historian-token"
+    read = client.create_synced_secret(f"e-{run}", [existing("a", held), existing("b", held)])
+    theirs = client.update_synced_secret(read.name, set_references=[existing("c", held)])
+    changed = client.update_synced_secret(
+        read.name,
+        set_references=[existing("b", "vaultSecrets/pump-7-username"), existing("d", held)],
+        remove_keys=["a"],
+        description="one call",
+    )
+    assert [reference.key for reference in changed.references] == ["b", "c", "d"]
+    assert changed.references[0].vault_secret.endswith("/pump-7-username")
+    assert (changed.description, changed.generation) == ("one call", theirs.generation + 1)
+    with pytest.raises(secrets.Stale):
+        client.update_synced_secret(read, remove_keys=["b"])
+    with pytest.raises(secrets.NotFound):
+        client.update_synced_secret(read.name, remove_keys=["a"])
+    with pytest.raises(TypeError, match="list of keys"):
+        client.update_synced_secret(read.name, remove_keys="b")
+
+
+def test_bytes_are_stored_in_the_encoding_that_is_asked_for(client: SecretServiceClient, run: str) -> None:
+    made = client.create_vault_secret(f"hex-{run}", b"\x00\xff")
+    assert (made.encoding, made.tags["file-encoding"]) == (secrets.Encoding.HEX, "hex")
+    base64 = secrets.Encoding.BASE64
+    assert client.create_vault_secret(f"base64-{run}", b"\x00\xff", encoding=base64).encoding is base64
+    client.add_vault_secret_version(f"vaultSecrets/base64-{run}", b"\x00\xfe")
+    assert client.get_vault_secret(f"vaultSecrets/base64-{run}").encoding is base64
+    reference = new("ca.der", f"vaultSecrets/of-{run}", b"\x00\xfd", stored_encoding=base64)
+    synced = client.create_synced_secret(f"of-{run}", [reference], wait=10)
+    assert (synced.state, synced.references[0].encoding) == (secrets.State.SYNCED, base64)
+
+
+def test_nothing_shows_bytes_but_reveal() -> None:
+    data = secrets.SecretData(b"canary-7")
+    reference = new("k", "vaultSecrets/v", b"canary-7")
+    plain = NewVaultSecret(b"canary-7")  # type: ignore[arg-type]
+    shown = [repr(data), str(data), f"{data!r:>40}", repr(reference), repr([plain])]
+    assert not [text for text in shown if "canary" in text]
+    assert data.reveal() == plain.value.reveal() == b"canary-7"
+    assert data == secrets.SecretData(data) != secrets.SecretData(b"x")
+    for copier in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            copier(data)
+
+
 def test_nothing_shows_a_value_but_reveal(caplog: pytest.LogCaptureFixture) -> None:
     value = SecretValue("canary-7")
     reference = new("k", "vaultSecrets/v", value)

@@ -37,11 +37,12 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_the_readme_runs_word_for_word(printed: list[str]) -> None:
-    stories, watch, change, aio = printed
+    stories, watch, change, single, aio = printed
     assert "press-4 SYNCED ['user', 'password']" in stories
     assert "syncedSecrets/historian" in watch
     assert "press-4" not in watch, "it was deleted"
     assert "historian has {'line': '4'}" in change
+    assert "plant-trust-list has ['ca.der']" in single
     assert "State.SYNCED" in aio
     assert "pump-7-username" in aio, "the second page and later ones came too"
 

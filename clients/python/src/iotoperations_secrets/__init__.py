@@ -63,7 +63,7 @@ from ._types import (
     existing,
     new,
 )
-from ._values import SecretValue
+from ._values import SecretData, SecretValue
 from ._watch import Watch
 from ._wire import CallInfo
 
@@ -101,6 +101,7 @@ __all__ = [
     "PurposeKey",
     "ResourceExhausted",
     "Restarted",
+    "SecretData",
     "SecretPurpose",
     "SecretReference",
     "SecretServiceClient",

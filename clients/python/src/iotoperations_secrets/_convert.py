@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from . import _types
+from ._values import SecretData, SecretValue
 from .v1 import secret_service_pb2 as pb
 
 T = TypeVar("T")
@@ -100,7 +101,8 @@ def references(given: Iterable[_types.SecretReference]) -> list[pb.SecretReferen
 def new_vault_secret(given: _types.NewVaultSecret) -> pb.NewVaultSecret:
     """What "Create new" stores, the value included."""
     return pb.NewVaultSecret(
-        value=given.value.reveal(),
+        value=given.value.reveal() if isinstance(given.value, SecretValue) else "",
+        data=given.value.reveal() if isinstance(given.value, SecretData) else b"",
         content_type=given.content_type,
         not_before_time=timestamp(given.not_before_time),
         expire_time=timestamp(given.expire_time),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ._values import SecretValue
+from ._values import Secret, SecretData, SecretValue, hidden
 
 
 class _WireEnum(enum.Enum):
@@ -149,17 +149,21 @@ class VaultSecretVersion:
 class NewVaultSecret:
     """What "Create new" stores in the vault. Only ever sent, never received."""
 
-    value: SecretValue
+    value: SecretValue | SecretData
+    """A text; or bytes, such as the file of a certificate, which the vault keeps in ``encoding``."""
     content_type: str = ""
     not_before_time: datetime | None = None
     expire_time: datetime | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     encoding: Encoding = Encoding.UNSPECIFIED
-    """Of the value; sets the tag ``file-encoding``."""
+    """Of what the vault keeps; sets the tag ``file-encoding``.
+
+    Where it is left out, bytes are kept in hex, and those of a new version as the ones before.
+    """
 
     def __post_init__(self) -> None:
-        # Whoever hands over a plain string gets it wrapped all the same.
-        object.__setattr__(self, "value", SecretValue(self.value))
+        # Whoever hands over a plain string or plain bytes gets them wrapped all the same.
+        object.__setattr__(self, "value", hidden(self.value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,14 +399,20 @@ def existing(
 def new(
     key: str,
     vault_secret: str,
-    value: str | SecretValue,
+    value: Secret,
     *,
     content_type: str = "",
     not_before_time: datetime | None = None,
     expire_time: datetime | None = None,
     tags: Mapping[str, str] | None = None,
     encoding: Encoding = Encoding.UNSPECIFIED,
+    stored_encoding: Encoding = Encoding.UNSPECIFIED,
 ) -> SecretReference:
-    """A reference to a secret that is first created in the vault ("Create new")."""
-    secret = NewVaultSecret(SecretValue(value), content_type, not_before_time, expire_time, dict(tags or {}))
+    """A reference to a secret that is first created in the vault ("Create new").
+
+    Bytes, such as the file of a certificate, arrive at the edge as they are; the vault keeps them in
+    ``stored_encoding``, hex where it is left out.
+    """
+    times = (not_before_time, expire_time)
+    secret = NewVaultSecret(hidden(value), content_type, *times, dict(tags or {}), stored_encoding)
     return SecretReference(key, vault_secret, encoding=encoding, create=secret)

@@ -28,12 +28,13 @@ import {
   valueOf,
   type Filter,
   type Reference,
+  type StoredOptions,
   type ValueOptions,
 } from "./input.js";
 import { Pager } from "./pager.js";
 import { newId } from "./id.js";
 import { Resumption } from "./resumption.js";
-import { SecretValue } from "./value.js";
+import { SecretValue, type Secret } from "./value.js";
 import { Watch, type WatchOptions } from "./watch.js";
 
 /** What holds for all calls of a client. */
@@ -80,7 +81,12 @@ export interface StateOptions {
  * `etag` is sent, so that a newer state is a {@link StaleError} and is not overwritten.
  */
 export interface Changes {
+  /** All of them. */
   references?: readonly Reference[] | undefined;
+  /** Adds these, or replaces those with the same keys; not together with `references`. */
+  setReferences?: readonly Reference[] | undefined;
+  /** Removes those with these keys; not together with `references`. */
+  removeKeys?: readonly string[] | undefined;
   labels?: Readonly<Record<string, string>> | undefined;
   description?: string | undefined;
   etag?: string | undefined;
@@ -144,8 +150,8 @@ export class SecretServiceClient {
   /** Creates a secret in the vault without syncing it; never overwrites one. */
   createVaultSecret(
     id: string,
-    value: string | SecretValue,
-    options: ValueOptions & ChangeOptions = {},
+    value: Secret,
+    options: ValueOptions & StoredOptions & ChangeOptions = {},
   ): Promise<VaultSecret> {
     const request = { ...changeOf(options), vaultSecretId: id, secret: valueOf({ ...options, value }) };
     return this.#caller.unary(rpc.createVaultSecret, request, options);
@@ -157,8 +163,8 @@ export class SecretServiceClient {
    */
   addVaultSecretVersion(
     vaultSecret: string,
-    value: string | SecretValue,
-    options: ValueOptions & Omit<ChangeOptions, "validateOnly"> & { keepDates?: boolean | undefined } = {},
+    value: Secret,
+    options: ValueOptions & StoredOptions & Omit<ChangeOptions, "validateOnly"> & { keepDates?: boolean | undefined } = {},
   ): Promise<VaultSecretVersion> {
     const { requestId } = changeOf(options);
     const { keepDates = false } = options;
@@ -286,18 +292,23 @@ export class SecretServiceClient {
   /**
    * Changes what is given, leaves the rest.
    *
+   * `references` replaces all of them. With `setReferences` and `removeKeys`, all others stay, whatever they are by then, so nobody
+   * who does the same at the same time is overwritten.
+   *
    * Hand over what was read, as the target (`updateSyncedSecret(read, { labels })`) or in the changes
    * (`updateSyncedSecret(name, { ...read, labels })`), and only that state is changed: where it is another by now,
    * {@link StaleError}. A bare name without an etag changes whatever it is now, and `anyState` does so with what was read.
    */
   updateSyncedSecret(target: Target, changes: Changes, options: SyncOptions & StateOptions = {}): Promise<SyncedSecret> {
-    const { references, labels, description } = changes;
+    const { references, setReferences = [], removeKeys = [], labels, description } = changes;
     const changed = given({ references: references && referencesOf(references), labels, description });
     const request = given({
       ...changeOf(options),
       syncedSecret: { name: nameOf(target), etag: etagOf(options, changes, target), ...changed },
       updateMask: { paths: Object.keys(changed) },
       wait: spanOf(options.waitMs),
+      setReferences: referencesOf(setReferences),
+      removeKeys: [...removeKeys],
     });
     return this.#caller.unary(rpc.updateSyncedSecret, request, options, options.waitMs);
   }

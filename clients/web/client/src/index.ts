@@ -45,8 +45,16 @@ export type {
   VaultSecret,
   VaultSecretVersion,
 } from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
-export { createNew, existing, type Filter, type NewValue, type Reference, type ValueOptions } from "./input.js";
+export {
+  createNew,
+  existing,
+  type Filter,
+  type NewValue,
+  type Reference,
+  type StoredOptions,
+  type ValueOptions,
+} from "./input.js";
 export type { Page, Pager } from "./pager.js";
 export type { WatchEvent } from "./resumption.js";
-export { SecretValue } from "./value.js";
+export { SecretData, SecretValue, type Secret } from "./value.js";
 export type { Watch, WatchOptions } from "./watch.js";

@@ -10,7 +10,7 @@ import {
   type SyncedSecret_Origin,
   type SyncedSecret_State,
 } from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
-import { SecretValue } from "./value.js";
+import { hidden, SecretData, type Secret } from "./value.js";
 
 /** What goes with a new value in the vault. */
 export interface ValueOptions {
@@ -21,8 +21,15 @@ export interface ValueOptions {
 }
 
 /** What "Create new" stores in the vault. Only ever sent, never received. */
-export interface NewValue extends ValueOptions {
-  value: string | SecretValue;
+export interface NewValue extends ValueOptions, StoredOptions {
+  /** A text; or bytes, such as the file of a certificate, which the vault keeps in `encoding`. */
+  value: Secret;
+}
+
+/** How the vault keeps a new value. */
+export interface StoredOptions {
+  /** Sets the tag `file-encoding`. Where left out, bytes are kept in hex, and those of a new version as the ones before. */
+  encoding?: SecretReference_Encoding | undefined;
 }
 
 /**
@@ -61,15 +68,18 @@ export function existing(
   return { key, vaultSecret, ...options };
 }
 
-/** A reference to a secret that is first created in the vault ("Create new"). */
+/**
+ * A reference to a secret that is first created in the vault ("Create new"). Bytes arrive at the edge as they are; the vault keeps
+ * them in `storedEncoding`, hex where it is left out.
+ */
 export function createNew(
   key: string,
   vaultSecret: string,
-  value: string | SecretValue,
-  options: ValueOptions & { encoding?: SecretReference_Encoding } = {},
+  value: Secret,
+  options: ValueOptions & { encoding?: SecretReference_Encoding; storedEncoding?: SecretReference_Encoding } = {},
 ): Reference {
-  const { encoding, ...rest } = options;
-  return { key, vaultSecret, encoding, create: { ...rest, value: new SecretValue(value) } };
+  const { encoding, storedEncoding, ...rest } = options;
+  return { key, vaultSecret, encoding, create: { ...rest, encoding: storedEncoding, value: hidden(value) } };
 }
 
 // ---- As messages ----
@@ -83,8 +93,10 @@ export function referencesOf(references: readonly Reference[]): MessageInitShape
 
 /** A value as it is sent. */
 export function valueOf(value: NewValue): MessageInitShape<typeof NewVaultSecretSchema> {
+  const secret = hidden(value.value);
   return given({
-    value: new SecretValue(value.value).reveal(),
+    ...(secret instanceof SecretData ? { data: secret.reveal() } : { value: secret.reveal() }),
+    encoding: value.encoding,
     contentType: value.contentType,
     notBeforeTime: timeOf(value.notBeforeTime),
     expireTime: timeOf(value.expireTime),

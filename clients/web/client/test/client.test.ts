@@ -10,12 +10,14 @@ import {
   conditionOf,
   connect,
   createNew,
+  Encoding,
   existing,
   idOf,
   InvalidRequestError,
   isSynced,
   NotFoundError,
   NotSyncedError,
+  SecretData,
   SecretValue,
   StaleError,
   State,
@@ -213,6 +215,61 @@ test("what goes with a value arrives: times, tags, the type of its content", asy
   assert.deepEqual(found.expireTime, timestampFromDate(expireTime));
   await client.addVaultSecretVersion(found.name, "w");
   assert.equal((await client.listVaultSecretVersions(found.name).all()).length, 2);
+});
+
+test("single references are set and removed, and all others stay", async () => {
+  const id = `e-${newRun()}`;
+  const read = await client.createSyncedSecret(id, [existing("a", VAULT_SECRET), existing("b", VAULT_SECRET)]);
+  await client.updateSyncedSecret(read.name, { setReferences: [existing("c", VAULT_SECRET)] });
+  const changed = await client.updateSyncedSecret(read.name, {
+    setReferences: [existing("b", "vaultSecrets/pump-7-username"), existing("d", VAULT_SECRET)],
+    removeKeys: ["a"],
+    description: "one call",
+  });
+  assert.deepEqual(
+    changed.references.map(({ key }) => key),
+    ["b", "c", "d"],
+  );
+  assert.equal(changed.references[0]?.vaultSecret, "vaultSecrets/pump-7-username");
+  assert.deepEqual([changed.description, changed.generation], ["one call", 3n]);
+  await assert.rejects(client.updateSyncedSecret(read, { removeKeys: ["b"] }), StaleError);
+  await assert.rejects(client.updateSyncedSecret(read.name, { removeKeys: ["a"] }), NotFoundError);
+});
+
+test("bytes are stored in the encoding that is asked for", async () => {
+  const run = newRun();
+  const made = await client.createVaultSecret(`hex-${run}`, Uint8Array.of(0, 255));
+  assert.deepEqual([made.encoding, made.tags["file-encoding"]], [Encoding.HEX, "hex"]);
+  const options = { encoding: Encoding.BASE64 };
+  assert.equal((await client.createVaultSecret(`b-${run}`, Uint8Array.of(0, 255), options)).encoding, Encoding.BASE64);
+  await client.addVaultSecretVersion(`vaultSecrets/b-${run}`, new SecretData(Uint8Array.of(0, 254)));
+  assert.equal((await client.getVaultSecret(`vaultSecrets/b-${run}`)).encoding, Encoding.BASE64);
+  const reference = createNew("ca.der", `vaultSecrets/of-${run}`, Uint8Array.of(0, 253), {
+    storedEncoding: Encoding.BASE64,
+  });
+  const synced = await client.createSyncedSecret(`of-${run}`, [reference], { waitMs: 10_000 });
+  assert.deepEqual([synced.state, synced.references[0]?.encoding], [State.SYNCED, Encoding.BASE64]);
+});
+
+test("nothing shows bytes but reveal", () => {
+  const plain = new TextEncoder().encode("canary-7");
+  const data = new SecretData(plain);
+  const reference = createNew("k", "vaultSecrets/v", plain);
+  const shown = [
+    String(data),
+    JSON.stringify({ data, reference }),
+    inspect(data, { showHidden: true }),
+    inspect(reference, { depth: 9, showHidden: true }),
+    JSON.stringify(structuredClone(data)),
+    JSON.stringify(Object.getOwnPropertyDescriptors(data)),
+  ];
+  assert.deepEqual(
+    shown.filter((text) => text.includes("canary") || text.includes(plain.join())),
+    [],
+  );
+  assert.deepEqual(data.reveal(), plain);
+  assert.deepEqual(new SecretData(data).reveal(), plain);
+  assert.throws(() => new SecretData("canary" as never), TypeError);
 });
 
 test("nothing shows a value but reveal", () => {

@@ -35,6 +35,8 @@ import {
   type ListSyncedSecretsRequest,
   type ListVaultSecretsRequest,
   type ListVaultSecretVersionsRequest,
+  type NewVaultSecret,
+  type SecretReference,
   type SyncSyncedSecretRequest,
   type UpdateSyncedSecretRequest,
 } from "@iotoperations/secret-service-client/v1";
@@ -101,12 +103,12 @@ const MAKERS: Record<string, (client: SecretServiceClient, request: never) => Ma
   listVaultSecretVersions: (client, request: ListVaultSecretVersionsRequest) =>
     client.listVaultSecretVersions(request.parent, request),
   createVaultSecret: (client, request: CreateVaultSecretRequest) =>
-    client.createVaultSecret(request.vaultSecretId, request.secret?.value ?? "", {
+    client.createVaultSecret(request.vaultSecretId, stored(request.secret), {
       ...request.secret,
       ...options(request),
     }),
   addVaultSecretVersion: (client, request: AddVaultSecretVersionRequest) =>
-    client.addVaultSecretVersion(request.parent, request.secret?.value ?? "", {
+    client.addVaultSecretVersion(request.parent, stored(request.secret), {
       ...request.secret,
       ...options(request),
     }),
@@ -131,7 +133,9 @@ const MAKERS: Record<string, (client: SecretServiceClient, request: never) => Ma
   updateSyncedSecret: (client, request: UpdateSyncedSecretRequest) => {
     const { name = "", etag = "", ...changed } = request.syncedSecret ?? {};
     const masked = Object.entries(changed).filter(([key]) => request.updateMask?.paths.includes(key));
-    return client.updateSyncedSecret(name, Object.fromEntries(masked), { etag, ...options(request) });
+    const { setReferences, removeKeys } = request;
+    const changes = { ...Object.fromEntries(masked), setReferences: references(setReferences), removeKeys };
+    return client.updateSyncedSecret(name, changes, { etag, ...options(request) });
   },
   deleteSyncedSecret: (client, request: DeleteSyncedSecretRequest) =>
     client.deleteSyncedSecret(request.name, options(request)),
@@ -147,8 +151,16 @@ const MAKERS: Record<string, (client: SecretServiceClient, request: never) => Ma
     client.listAuditEvents({ ...request, ...(sinceTime && { sinceTime }) }),
 };
 
-function references(received: Reference[] | undefined): Reference[] {
-  return received ?? [];
+function references(received: SecretReference[] | undefined): Reference[] {
+  return (received ?? []).map(({ create: made, ...reference }) => ({
+    ...reference,
+    create: made && { ...made, value: stored(made) },
+  }));
+}
+
+/** What is to be stored: the client takes bytes in the place of a text. */
+function stored(secret: NewVaultSecret | undefined): string | Uint8Array {
+  return secret?.data.length ? secret.data : (secret?.value ?? "");
 }
 
 /** The first page of a list as the contract's JSON. */

@@ -31,11 +31,12 @@ test("the readme runs word for word", async () => {
     writeFileSync(file, block.replaceAll(ADDRESS, service.url));
     printed.push((await promisify(execFile)(process.execPath, [file], { timeout: 60_000 })).stdout);
   }
-  const [stories, watch, change, wait] = printed;
+  const [stories, watch, change, single, wait] = printed;
   assert.match(stories ?? "", /press-5 SYNCED user password/);
   assert.match(watch ?? "", /'syncedSecrets\/historian' => 'SYNCED'/);
   assert.doesNotMatch(watch ?? "", /press-5/, "it was deleted");
   assert.match(change ?? "", /historian has \{ line: '4' \}/);
+  assert.match(single ?? "", /syncedSecrets\/plant-trust-list has ca\.der/);
   assert.match(wait ?? "", /historian is at the edge, generation 2n\nSYNCED_SECRET_NOT_FOUND syncedSecrets\/nowhere/);
 });
 
