@@ -250,6 +250,8 @@ async fn completions_and_manual_pages_know_every_command() {
         assert!(page.unwrap().contains("address"), "{command}");
         assert!(completions.contains(&command.replace('-', ",")), "{command}");
     }
+    assert!(directory.path().join("secret-service-secrets-certificates-add.1").exists());
+    assert!(completions.contains("certificates,add)") && completions.contains("--vault-secret"));
     let help = nowhere(&["secrets", "--help"]).await.ok();
     assert!(help.contains("Exit codes:") && help.contains("NOT_FOUND"), "{help}");
 }
