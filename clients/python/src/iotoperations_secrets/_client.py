@@ -41,6 +41,7 @@ from ._types import (
     AuditEvent,
     CheckedResource,
     Deleted,
+    Encoding,
     Modified,
     NewVaultSecret,
     Origin,
@@ -54,7 +55,7 @@ from ._types import (
     VaultSecret,
     VaultSecretVersion,
 )
-from ._values import SecretValue
+from ._values import Secret, SecretValue, hidden
 from ._watch import Watch
 from ._wire import CallInfo, Sealed, methods
 from .v1 import secret_service_pb2 as pb
@@ -209,19 +210,24 @@ class SecretServiceClient:
     def create_vault_secret(
         self,
         id: str,  # noqa: A002 - the contract's word
-        value: str | SecretValue,
+        value: Secret,
         *,
         content_type: str = "",
         not_before_time: datetime | None = None,
         expire_time: datetime | None = None,
         tags: Mapping[str, str] | None = None,
+        encoding: Encoding = Encoding.UNSPECIFIED,
         validate_only: bool = False,
         request_id: str | None = None,
         timeout: Span | None = None,
     ) -> VaultSecret:
-        """Creates a secret in the vault without syncing it; never overwrites one."""
-        value = SecretValue(value)
-        secret = NewVaultSecret(value, content_type, not_before_time, expire_time, dict(tags or {}))
+        """Creates a secret in the vault without syncing it; never overwrites one.
+
+        Bytes, such as the file of a certificate, are kept in ``encoding``, hex where it is left out; the tag
+        ``file-encoding`` and the content type say so.
+        """
+        value = hidden(value)
+        secret = NewVaultSecret(value, content_type, not_before_time, expire_time, dict(tags or {}), encoding)
         request = Sealed(
             pb.CreateVaultSecretRequest(
                 vault_secret_id=id,
@@ -235,12 +241,13 @@ class SecretServiceClient:
     def add_vault_secret_version(
         self,
         vault_secret: str,
-        value: str | SecretValue,
+        value: Secret,
         *,
         content_type: str = "",
         not_before_time: datetime | None = None,
         expire_time: datetime | None = None,
         tags: Mapping[str, str] | None = None,
+        encoding: Encoding = Encoding.UNSPECIFIED,
         keep_dates: bool = False,
         request_id: str | None = None,
         timeout: Span | None = None,
@@ -248,10 +255,10 @@ class SecretServiceClient:
         """Adds a new value to a secret in the vault; what follows its latest version is synced again.
 
         The new version keeps content type and tags of the one before where none are given, and with ``keep_dates``
-        its times.
+        its times. Bytes are kept as those before where no ``encoding`` is given.
         """
-        value = SecretValue(value)
-        secret = NewVaultSecret(value, content_type, not_before_time, expire_time, dict(tags or {}))
+        value = hidden(value)
+        secret = NewVaultSecret(value, content_type, not_before_time, expire_time, dict(tags or {}), encoding)
         request = Sealed(
             pb.AddVaultSecretVersionRequest(
                 parent=vault_secret,
@@ -450,6 +457,8 @@ class SecretServiceClient:
         name: str | SyncedSecret,
         *,
         references: Iterable[SecretReference] | None = None,
+        set_references: Iterable[SecretReference] = (),
+        remove_keys: Iterable[str] = (),
         labels: Mapping[str, str] | None = None,
         description: str | None = None,
         etag: str = "",
@@ -461,11 +470,17 @@ class SecretServiceClient:
     ) -> SyncedSecret:
         """Changes what is given, leaves the rest.
 
+        ``references`` replaces all of them. ``set_references`` adds some, or replaces those with the same keys, and
+        ``remove_keys`` removes some: all others stay, whatever they are by then, so nobody who does the same at the
+        same time is overwritten.
+
         Hand over what was read instead of its name, and only that state is changed: where it is another by now,
         :class:`Stale`. A bare name without an ``etag`` changes whatever it is now, and ``any_state`` does so with what
         was read.
         """
         name, etag = _guarded(name, etag, any_state)
+        if isinstance(remove_keys, str):
+            raise TypeError("remove_keys is a list of keys")
         given = {"references": references, "labels": labels, "description": description}
         mask = FieldMask(paths=[path for path, value in given.items() if value is not None])
         request = Sealed(
@@ -481,6 +496,8 @@ class SecretServiceClient:
                 request_id=_or_new(request_id),
                 validate_only=validate_only,
                 wait=duration(wait),
+                set_references=to_send(set_references),
+                remove_keys=remove_keys,
             )
         )
         answer = self._call("UpdateSyncedSecret", request, timeout, wait)

@@ -686,7 +686,9 @@ class SyncedSecret(_message.Message):
     """Output only. Send it back to change only the state that you read."""
     description: _builtins.str
     secret_type: _builtins.str
-    """Type of the Kubernetes Secret; "Opaque" if empty."""
+    """Type of the Kubernetes Secret; "Opaque" if empty. For "kubernetes.io/dockerconfigjson", the direct engine composes the key
+    ".dockerconfigjson" from the references "host", "username", "password" and possibly "email", if there is no other.
+    """
     state: Global___SyncedSecret.State.ValueType
     """Output only, as all fields below."""
     origin: Global___SyncedSecret.Origin.ValueType
@@ -748,9 +750,50 @@ Global___SyncedSecret: _TypeAlias = SyncedSecret  # noqa: Y015
 
 @_typing.final
 class SecretReference(_message.Message):
-    """One reference to a vault secret, saved in the Kubernetes Secret under `key`."""
+    """One reference to a vault secret, saved in the Kubernetes Secret under `key`, or composed with the others: see `secret_type`."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _Part:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SecretReference._Part.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PART_UNSPECIFIED: SecretReference._Part.ValueType  # 0
+        """The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
+        kubernetes.io/tls, the certificates for the key tls.crt, and the private key for tls.key.
+        """
+        PART_CERTIFICATE: SecretReference._Part.ValueType  # 1
+        """The certificate alone, in PEM."""
+        PART_CHAIN: SecretReference._Part.ValueType  # 2
+        """The certificates of its issuers, from its own issuer upwards, in PEM."""
+        PART_PRIVATE_KEY: SecretReference._Part.ValueType  # 3
+        """The private key, in PEM."""
+        PART_FULL_CHAIN: SecretReference._Part.ValueType  # 4
+        """The certificate and then its chain, in PEM."""
+        PART_PFX: SecretReference._Part.ValueType  # 5
+        """The bytes of the PFX file."""
+
+    class Part(_Part, metaclass=_PartEnumTypeWrapper):
+        """What a key gets of a value that holds a certificate: PEM, DER, or a PFX without a password. An engine that can't take the
+        part out refuses it.
+        """
+
+    PART_UNSPECIFIED: SecretReference.Part.ValueType  # 0
+    """The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
+    kubernetes.io/tls, the certificates for the key tls.crt, and the private key for tls.key.
+    """
+    PART_CERTIFICATE: SecretReference.Part.ValueType  # 1
+    """The certificate alone, in PEM."""
+    PART_CHAIN: SecretReference.Part.ValueType  # 2
+    """The certificates of its issuers, from its own issuer upwards, in PEM."""
+    PART_PRIVATE_KEY: SecretReference.Part.ValueType  # 3
+    """The private key, in PEM."""
+    PART_FULL_CHAIN: SecretReference.Part.ValueType  # 4
+    """The certificate and then its chain, in PEM."""
+    PART_PFX: SecretReference.Part.ValueType  # 5
+    """The bytes of the PFX file."""
 
     class _Encoding:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -787,6 +830,8 @@ class SecretReference(_message.Message):
     SYNCED_VERSION_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """For example "username"."""
     vault_secret: _builtins.str
@@ -796,6 +841,8 @@ class SecretReference(_message.Message):
     encoding: Global___SecretReference.Encoding.ValueType
     synced_version: _builtins.str
     """Output only: the version at the edge."""
+    part: Global___SecretReference.Part.ValueType
+    """Of a certificate: what the key gets of the value."""
     @_builtins.property
     def create(self) -> Global___NewVaultSecret:
         """Input only: create the vault secret first ("Create new")."""
@@ -808,6 +855,12 @@ class SecretReference(_message.Message):
     def problem(self) -> Global___Condition:
         """Output only: why this reference is not in sync; absent if it is."""
 
+    @_builtins.property
+    def certificate(self) -> Global___CertificateFacts:
+        """Output only: the certificate or revocation list at the edge. Absent if there is none, or none was read: the direct engine
+        reads them, and the Secret Store engine with `secret_store.read_certificates`.
+        """
+
     def __init__(
         self,
         *,
@@ -819,14 +872,84 @@ class SecretReference(_message.Message):
         synced_version: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         problem: Global___Condition | None = ...,
+        part: Global___SecretReference.Part.ValueType = ...,
+        certificate: Global___CertificateFacts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create", b"create", "expire_time", b"expire_time", "problem", b"problem"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "create", b"create", "expire_time", b"expire_time", "problem", b"problem"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create", b"create", "encoding", b"encoding", "expire_time", b"expire_time", "key", b"key", "problem", b"problem", "synced_version", b"synced_version", "vault_secret", b"vault_secret", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "create", b"create", "encoding", b"encoding", "expire_time", b"expire_time", "key", b"key", "part", b"part", "problem", b"problem", "synced_version", b"synced_version", "vault_secret", b"vault_secret", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SecretReference: _TypeAlias = SecretReference  # noqa: Y015
+
+@_typing.final
+class CertificateFacts(_message.Message):
+    """What everybody may know of a certificate, or of a certificate revocation list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ISSUER_FIELD_NUMBER: _builtins.int
+    SUBJECT_ALTERNATIVE_NAMES_FIELD_NUMBER: _builtins.int
+    NOT_BEFORE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    SHA1_THUMBPRINT_FIELD_NUMBER: _builtins.int
+    SHA256_THUMBPRINT_FIELD_NUMBER: _builtins.int
+    IS_CA_FIELD_NUMBER: _builtins.int
+    KEY_MATCHES_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_COUNT_FIELD_NUMBER: _builtins.int
+    REVOCATION_LIST_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Its distinguished name; empty for a revocation list."""
+    issuer: _builtins.str
+    sha1_thumbprint: _builtins.str
+    """Of the DER, in hex, as Azure shows it."""
+    sha256_thumbprint: _builtins.str
+    is_ca: _builtins.bool
+    """Whether it may issue certificates."""
+    key_matches: _builtins.bool
+    """Whether the private key of the same synced secret belongs to it. Absent if there is no such key, or none was read."""
+    certificate_count: _builtins.int
+    """Certificates under the key; all else is about the first of the chain."""
+    revocation_list: _builtins.bool
+    """Whether it is a certificate revocation list."""
+    @_builtins.property
+    def subject_alternative_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"DNS:pump.example.com", "IP:10.0.0.4", "URI:urn:pump", "email:…"."""
+
+    @_builtins.property
+    def not_before_time(self) -> _timestamp_pb2.Timestamp:
+        """Of a revocation list: when it was issued."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Of a revocation list: when the next one is due."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        issuer: _builtins.str = ...,
+        subject_alternative_names: _abc.Iterable[_builtins.str] | None = ...,
+        not_before_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        sha1_thumbprint: _builtins.str = ...,
+        sha256_thumbprint: _builtins.str = ...,
+        is_ca: _builtins.bool = ...,
+        key_matches: _builtins.bool | None = ...,
+        certificate_count: _builtins.int = ...,
+        revocation_list: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_key_matches", b"_key_matches", "expire_time", b"expire_time", "key_matches", b"key_matches", "not_before_time", b"not_before_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_key_matches", b"_key_matches", "certificate_count", b"certificate_count", "expire_time", b"expire_time", "is_ca", b"is_ca", "issuer", b"issuer", "key_matches", b"key_matches", "not_before_time", b"not_before_time", "revocation_list", b"revocation_list", "sha1_thumbprint", b"sha1_thumbprint", "sha256_thumbprint", b"sha256_thumbprint", "subject", b"subject", "subject_alternative_names", b"subject_alternative_names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__key_matches: _TypeAlias = _typing.Literal["key_matches"]  # noqa: Y015
+    _WhichOneofArgType__key_matches: _TypeAlias = _typing.Literal["_key_matches", b"_key_matches"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__key_matches) -> _WhichOneofReturnType__key_matches | None: ...
+
+Global___CertificateFacts: _TypeAlias = CertificateFacts  # noqa: Y015
 
 @_typing.final
 class Condition(_message.Message):
@@ -1220,6 +1343,8 @@ class UpdateSyncedSecretRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    SET_REFERENCES_FIELD_NUMBER: _builtins.int
+    REMOVE_KEYS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     validate_only: _builtins.bool
     @_builtins.property
@@ -1232,6 +1357,16 @@ class UpdateSyncedSecretRequest(_message.Message):
 
     @_builtins.property
     def wait(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def set_references(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecretReference]:
+        """Adds these references, or replaces those with the same key; all others stay as they are, whatever they are when this is
+        carried out. Not together with `references` in the mask.
+        """
+
+    @_builtins.property
+    def remove_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Removes the references with these keys. NOT_FOUND if there is none, and nothing is changed. At least one reference must stay."""
+
     def __init__(
         self,
         *,
@@ -1240,10 +1375,12 @@ class UpdateSyncedSecretRequest(_message.Message):
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         wait: _duration_pb2.Duration | None = ...,
+        set_references: _abc.Iterable[Global___SecretReference] | None = ...,
+        remove_keys: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["synced_secret", b"synced_secret", "update_mask", b"update_mask", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "synced_secret", b"synced_secret", "update_mask", b"update_mask", "validate_only", b"validate_only", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["remove_keys", b"remove_keys", "request_id", b"request_id", "set_references", b"set_references", "synced_secret", b"synced_secret", "update_mask", b"update_mask", "validate_only", b"validate_only", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1688,6 +1825,7 @@ class PurposeKey(_message.Message):
     title: _builtins.str
     """"Username reference" """
     required: _builtins.bool
+    """A pull secret requires none: it has its first key, or those from which that is composed."""
     free_name: _builtins.bool
     """Whether the resource names the key, as in "edp1secrets/username", so that it can have any name."""
     def __init__(

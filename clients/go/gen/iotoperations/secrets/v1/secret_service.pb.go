@@ -234,6 +234,68 @@ func (SyncedSecret_Origin) EnumDescriptor() ([]byte, []int) {
 	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{14, 1}
 }
 
+// What a key gets of a value that holds a certificate: PEM, DER, or a PFX without a password. An engine that can't take the
+// part out refuses it.
+type SecretReference_Part int32
+
+const (
+	// The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
+	// kubernetes.io/tls, the certificates for the key tls.crt, and the private key for tls.key.
+	SecretReference_PART_UNSPECIFIED SecretReference_Part = 0
+	SecretReference_PART_CERTIFICATE SecretReference_Part = 1 // The certificate alone, in PEM.
+	SecretReference_PART_CHAIN       SecretReference_Part = 2 // The certificates of its issuers, from its own issuer upwards, in PEM.
+	SecretReference_PART_PRIVATE_KEY SecretReference_Part = 3 // The private key, in PEM.
+	SecretReference_PART_FULL_CHAIN  SecretReference_Part = 4 // The certificate and then its chain, in PEM.
+	SecretReference_PART_PFX         SecretReference_Part = 5 // The bytes of the PFX file.
+)
+
+// Enum value maps for SecretReference_Part.
+var (
+	SecretReference_Part_name = map[int32]string{
+		0: "PART_UNSPECIFIED",
+		1: "PART_CERTIFICATE",
+		2: "PART_CHAIN",
+		3: "PART_PRIVATE_KEY",
+		4: "PART_FULL_CHAIN",
+		5: "PART_PFX",
+	}
+	SecretReference_Part_value = map[string]int32{
+		"PART_UNSPECIFIED": 0,
+		"PART_CERTIFICATE": 1,
+		"PART_CHAIN":       2,
+		"PART_PRIVATE_KEY": 3,
+		"PART_FULL_CHAIN":  4,
+		"PART_PFX":         5,
+	}
+)
+
+func (x SecretReference_Part) Enum() *SecretReference_Part {
+	p := new(SecretReference_Part)
+	*p = x
+	return p
+}
+
+func (x SecretReference_Part) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SecretReference_Part) Descriptor() protoreflect.EnumDescriptor {
+	return file_iotoperations_secrets_v1_secret_service_proto_enumTypes[4].Descriptor()
+}
+
+func (SecretReference_Part) Type() protoreflect.EnumType {
+	return &file_iotoperations_secrets_v1_secret_service_proto_enumTypes[4]
+}
+
+func (x SecretReference_Part) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SecretReference_Part.Descriptor instead.
+func (SecretReference_Part) EnumDescriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{15, 0}
+}
+
 type SecretReference_Encoding int32
 
 const (
@@ -272,11 +334,11 @@ func (x SecretReference_Encoding) String() string {
 }
 
 func (SecretReference_Encoding) Descriptor() protoreflect.EnumDescriptor {
-	return file_iotoperations_secrets_v1_secret_service_proto_enumTypes[4].Descriptor()
+	return file_iotoperations_secrets_v1_secret_service_proto_enumTypes[5].Descriptor()
 }
 
 func (SecretReference_Encoding) Type() protoreflect.EnumType {
-	return &file_iotoperations_secrets_v1_secret_service_proto_enumTypes[4]
+	return &file_iotoperations_secrets_v1_secret_service_proto_enumTypes[5]
 }
 
 func (x SecretReference_Encoding) Number() protoreflect.EnumNumber {
@@ -285,7 +347,7 @@ func (x SecretReference_Encoding) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SecretReference_Encoding.Descriptor instead.
 func (SecretReference_Encoding) EnumDescriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{15, 0}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{15, 1}
 }
 
 type Condition_Status int32
@@ -324,11 +386,11 @@ func (x Condition_Status) String() string {
 }
 
 func (Condition_Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_iotoperations_secrets_v1_secret_service_proto_enumTypes[5].Descriptor()
+	return file_iotoperations_secrets_v1_secret_service_proto_enumTypes[6].Descriptor()
 }
 
 func (Condition_Status) Type() protoreflect.EnumType {
-	return &file_iotoperations_secrets_v1_secret_service_proto_enumTypes[5]
+	return &file_iotoperations_secrets_v1_secret_service_proto_enumTypes[6]
 }
 
 func (x Condition_Status) Number() protoreflect.EnumNumber {
@@ -337,7 +399,7 @@ func (x Condition_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Condition_Status.Descriptor instead.
 func (Condition_Status) EnumDescriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{16, 0}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{17, 0}
 }
 
 type WatchSyncedSecretsResponse_Type int32
@@ -379,11 +441,11 @@ func (x WatchSyncedSecretsResponse_Type) String() string {
 }
 
 func (WatchSyncedSecretsResponse_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_iotoperations_secrets_v1_secret_service_proto_enumTypes[6].Descriptor()
+	return file_iotoperations_secrets_v1_secret_service_proto_enumTypes[7].Descriptor()
 }
 
 func (WatchSyncedSecretsResponse_Type) Type() protoreflect.EnumType {
-	return &file_iotoperations_secrets_v1_secret_service_proto_enumTypes[6]
+	return &file_iotoperations_secrets_v1_secret_service_proto_enumTypes[7]
 }
 
 func (x WatchSyncedSecretsResponse_Type) Number() protoreflect.EnumNumber {
@@ -392,7 +454,7 @@ func (x WatchSyncedSecretsResponse_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WatchSyncedSecretsResponse_Type.Descriptor instead.
 func (WatchSyncedSecretsResponse_Type) EnumDescriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{24, 0}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{25, 0}
 }
 
 type Vault struct {
@@ -1388,7 +1450,9 @@ type SyncedSecret struct {
 	Uid         string                 `protobuf:"bytes,2,opt,name=uid,proto3" json:"uid,omitempty"`   // Output only.
 	Etag        string                 `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"` // Output only. Send it back to change only the state that you read.
 	Description string                 `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	SecretType  string                 `protobuf:"bytes,5,opt,name=secret_type,json=secretType,proto3" json:"secret_type,omitempty"` // Type of the Kubernetes Secret; "Opaque" if empty.
+	// Type of the Kubernetes Secret; "Opaque" if empty. For "kubernetes.io/dockerconfigjson", the direct engine composes the key
+	// ".dockerconfigjson" from the references "host", "username", "password" and possibly "email", if there is no other.
+	SecretType string `protobuf:"bytes,5,opt,name=secret_type,json=secretType,proto3" json:"secret_type,omitempty"`
 	// At least one, with unique keys. Lists and watches omit those of UNMANAGED ones that the caller may not get.
 	References       []*SecretReference     `protobuf:"bytes,6,rep,name=references,proto3" json:"references,omitempty"`
 	Labels           map[string]string      `protobuf:"bytes,7,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // Without a prefix, or with one that the configuration allows.
@@ -1547,17 +1611,21 @@ func (x *SyncedSecret) GetSyncedGeneration() int64 {
 	return 0
 }
 
-// One reference to a vault secret, saved in the Kubernetes Secret under `key`.
+// One reference to a vault secret, saved in the Kubernetes Secret under `key`, or composed with the others: see `secret_type`.
 type SecretReference struct {
 	state         protoimpl.MessageState   `protogen:"open.v1"`
 	Key           string                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`                                    // For example "username".
 	VaultSecret   string                   `protobuf:"bytes,2,opt,name=vault_secret,json=vaultSecret,proto3" json:"vault_secret,omitempty"` // "vaultSecrets/{vault secret name}".
 	Version       string                   `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`                            // Pinned version; the latest if empty.
 	Encoding      SecretReference_Encoding `protobuf:"varint,4,opt,name=encoding,proto3,enum=iotoperations.secrets.v1.SecretReference_Encoding" json:"encoding,omitempty"`
-	Create        *NewVaultSecret          `protobuf:"bytes,5,opt,name=create,proto3" json:"create,omitempty"`                                    // Input only: create the vault secret first ("Create new").
-	SyncedVersion string                   `protobuf:"bytes,6,opt,name=synced_version,json=syncedVersion,proto3" json:"synced_version,omitempty"` // Output only: the version at the edge.
-	ExpireTime    *timestamppb.Timestamp   `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`          // Output only.
-	Problem       *Condition               `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`                                  // Output only: why this reference is not in sync; absent if it is.
+	Create        *NewVaultSecret          `protobuf:"bytes,5,opt,name=create,proto3" json:"create,omitempty"`                                                 // Input only: create the vault secret first ("Create new").
+	SyncedVersion string                   `protobuf:"bytes,6,opt,name=synced_version,json=syncedVersion,proto3" json:"synced_version,omitempty"`              // Output only: the version at the edge.
+	ExpireTime    *timestamppb.Timestamp   `protobuf:"bytes,7,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`                       // Output only.
+	Problem       *Condition               `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`                                               // Output only: why this reference is not in sync; absent if it is.
+	Part          SecretReference_Part     `protobuf:"varint,9,opt,name=part,proto3,enum=iotoperations.secrets.v1.SecretReference_Part" json:"part,omitempty"` // Of a certificate: what the key gets of the value.
+	// Output only: the certificate or revocation list at the edge. Absent if there is none, or none was read: the direct engine
+	// reads them, and the Secret Store engine with `secret_store.read_certificates`.
+	Certificate   *CertificateFacts `protobuf:"bytes,10,opt,name=certificate,proto3" json:"certificate,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1648,6 +1716,146 @@ func (x *SecretReference) GetProblem() *Condition {
 	return nil
 }
 
+func (x *SecretReference) GetPart() SecretReference_Part {
+	if x != nil {
+		return x.Part
+	}
+	return SecretReference_PART_UNSPECIFIED
+}
+
+func (x *SecretReference) GetCertificate() *CertificateFacts {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+// What everybody may know of a certificate, or of a certificate revocation list.
+type CertificateFacts struct {
+	state                   protoimpl.MessageState `protogen:"open.v1"`
+	Subject                 string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"` // Its distinguished name; empty for a revocation list.
+	Issuer                  string                 `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	SubjectAlternativeNames []string               `protobuf:"bytes,3,rep,name=subject_alternative_names,json=subjectAlternativeNames,proto3" json:"subject_alternative_names,omitempty"` // "DNS:pump.example.com", "IP:10.0.0.4", "URI:urn:pump", "email:…".
+	NotBeforeTime           *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=not_before_time,json=notBeforeTime,proto3" json:"not_before_time,omitempty"`                               // Of a revocation list: when it was issued.
+	ExpireTime              *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`                                          // Of a revocation list: when the next one is due.
+	Sha1Thumbprint          string                 `protobuf:"bytes,6,opt,name=sha1_thumbprint,json=sha1Thumbprint,proto3" json:"sha1_thumbprint,omitempty"`                              // Of the DER, in hex, as Azure shows it.
+	Sha256Thumbprint        string                 `protobuf:"bytes,7,opt,name=sha256_thumbprint,json=sha256Thumbprint,proto3" json:"sha256_thumbprint,omitempty"`
+	IsCa                    bool                   `protobuf:"varint,8,opt,name=is_ca,json=isCa,proto3" json:"is_ca,omitempty"` // Whether it may issue certificates.
+	// Whether the private key of the same synced secret belongs to it. Absent if there is no such key, or none was read.
+	KeyMatches       *bool `protobuf:"varint,9,opt,name=key_matches,json=keyMatches,proto3,oneof" json:"key_matches,omitempty"`
+	CertificateCount int32 `protobuf:"varint,10,opt,name=certificate_count,json=certificateCount,proto3" json:"certificate_count,omitempty"` // Certificates under the key; all else is about the first of the chain.
+	RevocationList   bool  `protobuf:"varint,11,opt,name=revocation_list,json=revocationList,proto3" json:"revocation_list,omitempty"`       // Whether it is a certificate revocation list.
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *CertificateFacts) Reset() {
+	*x = CertificateFacts{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertificateFacts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertificateFacts) ProtoMessage() {}
+
+func (x *CertificateFacts) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertificateFacts.ProtoReflect.Descriptor instead.
+func (*CertificateFacts) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CertificateFacts) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *CertificateFacts) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *CertificateFacts) GetSubjectAlternativeNames() []string {
+	if x != nil {
+		return x.SubjectAlternativeNames
+	}
+	return nil
+}
+
+func (x *CertificateFacts) GetNotBeforeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NotBeforeTime
+	}
+	return nil
+}
+
+func (x *CertificateFacts) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *CertificateFacts) GetSha1Thumbprint() string {
+	if x != nil {
+		return x.Sha1Thumbprint
+	}
+	return ""
+}
+
+func (x *CertificateFacts) GetSha256Thumbprint() string {
+	if x != nil {
+		return x.Sha256Thumbprint
+	}
+	return ""
+}
+
+func (x *CertificateFacts) GetIsCa() bool {
+	if x != nil {
+		return x.IsCa
+	}
+	return false
+}
+
+func (x *CertificateFacts) GetKeyMatches() bool {
+	if x != nil && x.KeyMatches != nil {
+		return *x.KeyMatches
+	}
+	return false
+}
+
+func (x *CertificateFacts) GetCertificateCount() int32 {
+	if x != nil {
+		return x.CertificateCount
+	}
+	return 0
+}
+
+func (x *CertificateFacts) GetRevocationList() bool {
+	if x != nil {
+		return x.RevocationList
+	}
+	return false
+}
+
 type Condition struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	Type               string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
@@ -1661,7 +1869,7 @@ type Condition struct {
 
 func (x *Condition) Reset() {
 	*x = Condition{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[16]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1673,7 +1881,7 @@ func (x *Condition) String() string {
 func (*Condition) ProtoMessage() {}
 
 func (x *Condition) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[16]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1686,7 +1894,7 @@ func (x *Condition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Condition.ProtoReflect.Descriptor instead.
 func (*Condition) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{16}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Condition) GetType() string {
@@ -1743,7 +1951,7 @@ type SecretUsage struct {
 
 func (x *SecretUsage) Reset() {
 	*x = SecretUsage{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[17]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +1963,7 @@ func (x *SecretUsage) String() string {
 func (*SecretUsage) ProtoMessage() {}
 
 func (x *SecretUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[17]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +1976,7 @@ func (x *SecretUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretUsage.ProtoReflect.Descriptor instead.
 func (*SecretUsage) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{17}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SecretUsage) GetApiVersion() string {
@@ -1856,7 +2064,7 @@ type SyncedSecretFilter struct {
 
 func (x *SyncedSecretFilter) Reset() {
 	*x = SyncedSecretFilter{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[18]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1868,7 +2076,7 @@ func (x *SyncedSecretFilter) String() string {
 func (*SyncedSecretFilter) ProtoMessage() {}
 
 func (x *SyncedSecretFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[18]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1881,7 +2089,7 @@ func (x *SyncedSecretFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncedSecretFilter.ProtoReflect.Descriptor instead.
 func (*SyncedSecretFilter) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{18}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SyncedSecretFilter) GetStates() []SyncedSecret_State {
@@ -1941,7 +2149,7 @@ type CreateSyncedSecretRequest struct {
 
 func (x *CreateSyncedSecretRequest) Reset() {
 	*x = CreateSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[19]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1953,7 +2161,7 @@ func (x *CreateSyncedSecretRequest) String() string {
 func (*CreateSyncedSecretRequest) ProtoMessage() {}
 
 func (x *CreateSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[19]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1966,7 +2174,7 @@ func (x *CreateSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*CreateSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{19}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateSyncedSecretRequest) GetSyncedSecretId() string {
@@ -2021,7 +2229,7 @@ type GetSyncedSecretRequest struct {
 
 func (x *GetSyncedSecretRequest) Reset() {
 	*x = GetSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[20]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2241,7 @@ func (x *GetSyncedSecretRequest) String() string {
 func (*GetSyncedSecretRequest) ProtoMessage() {}
 
 func (x *GetSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[20]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2254,7 @@ func (x *GetSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*GetSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{20}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetSyncedSecretRequest) GetName() string {
@@ -2075,7 +2283,7 @@ type ListSyncedSecretsRequest struct {
 
 func (x *ListSyncedSecretsRequest) Reset() {
 	*x = ListSyncedSecretsRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[21]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2295,7 @@ func (x *ListSyncedSecretsRequest) String() string {
 func (*ListSyncedSecretsRequest) ProtoMessage() {}
 
 func (x *ListSyncedSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[21]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2308,7 @@ func (x *ListSyncedSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSyncedSecretsRequest.ProtoReflect.Descriptor instead.
 func (*ListSyncedSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{21}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListSyncedSecretsRequest) GetPageSize() int32 {
@@ -2142,7 +2350,7 @@ type ListSyncedSecretsResponse struct {
 
 func (x *ListSyncedSecretsResponse) Reset() {
 	*x = ListSyncedSecretsResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[22]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2154,7 +2362,7 @@ func (x *ListSyncedSecretsResponse) String() string {
 func (*ListSyncedSecretsResponse) ProtoMessage() {}
 
 func (x *ListSyncedSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[22]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2167,7 +2375,7 @@ func (x *ListSyncedSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSyncedSecretsResponse.ProtoReflect.Descriptor instead.
 func (*ListSyncedSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{22}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListSyncedSecretsResponse) GetSyncedSecrets() []*SyncedSecret {
@@ -2201,7 +2409,7 @@ type WatchSyncedSecretsRequest struct {
 
 func (x *WatchSyncedSecretsRequest) Reset() {
 	*x = WatchSyncedSecretsRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[23]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2421,7 @@ func (x *WatchSyncedSecretsRequest) String() string {
 func (*WatchSyncedSecretsRequest) ProtoMessage() {}
 
 func (x *WatchSyncedSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[23]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2434,7 @@ func (x *WatchSyncedSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSyncedSecretsRequest.ProtoReflect.Descriptor instead.
 func (*WatchSyncedSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{23}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WatchSyncedSecretsRequest) GetFilter() *SyncedSecretFilter {
@@ -2254,7 +2462,7 @@ type WatchSyncedSecretsResponse struct {
 
 func (x *WatchSyncedSecretsResponse) Reset() {
 	*x = WatchSyncedSecretsResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[24]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2266,7 +2474,7 @@ func (x *WatchSyncedSecretsResponse) String() string {
 func (*WatchSyncedSecretsResponse) ProtoMessage() {}
 
 func (x *WatchSyncedSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[24]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2279,7 +2487,7 @@ func (x *WatchSyncedSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSyncedSecretsResponse.ProtoReflect.Descriptor instead.
 func (*WatchSyncedSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{24}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchSyncedSecretsResponse) GetType() WatchSyncedSecretsResponse_Type {
@@ -2304,19 +2512,24 @@ func (x *WatchSyncedSecretsResponse) GetResumeToken() string {
 }
 
 type UpdateSyncedSecretRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SyncedSecret  *SyncedSecret          `protobuf:"bytes,1,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"` // `name` says which. ABORTED if `etag` no longer matches.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`       // references, labels, description.
-	RequestId     string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	ValidateOnly  bool                   `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
-	Wait          *durationpb.Duration   `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	SyncedSecret *SyncedSecret          `protobuf:"bytes,1,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"` // `name` says which. ABORTED if `etag` no longer matches.
+	UpdateMask   *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`       // references, labels, description.
+	RequestId    string                 `protobuf:"bytes,3,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	ValidateOnly bool                   `protobuf:"varint,4,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	Wait         *durationpb.Duration   `protobuf:"bytes,5,opt,name=wait,proto3" json:"wait,omitempty"`
+	// Adds these references, or replaces those with the same key; all others stay as they are, whatever they are when this is
+	// carried out. Not together with `references` in the mask.
+	SetReferences []*SecretReference `protobuf:"bytes,6,rep,name=set_references,json=setReferences,proto3" json:"set_references,omitempty"`
+	// Removes the references with these keys. NOT_FOUND if there is none, and nothing is changed. At least one reference must stay.
+	RemoveKeys    []string `protobuf:"bytes,7,rep,name=remove_keys,json=removeKeys,proto3" json:"remove_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateSyncedSecretRequest) Reset() {
 	*x = UpdateSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[25]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2328,7 +2541,7 @@ func (x *UpdateSyncedSecretRequest) String() string {
 func (*UpdateSyncedSecretRequest) ProtoMessage() {}
 
 func (x *UpdateSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[25]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2341,7 +2554,7 @@ func (x *UpdateSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*UpdateSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{25}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UpdateSyncedSecretRequest) GetSyncedSecret() *SyncedSecret {
@@ -2379,6 +2592,20 @@ func (x *UpdateSyncedSecretRequest) GetWait() *durationpb.Duration {
 	return nil
 }
 
+func (x *UpdateSyncedSecretRequest) GetSetReferences() []*SecretReference {
+	if x != nil {
+		return x.SetReferences
+	}
+	return nil
+}
+
+func (x *UpdateSyncedSecretRequest) GetRemoveKeys() []string {
+	if x != nil {
+		return x.RemoveKeys
+	}
+	return nil
+}
+
 type DeleteSyncedSecretRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -2394,7 +2621,7 @@ type DeleteSyncedSecretRequest struct {
 
 func (x *DeleteSyncedSecretRequest) Reset() {
 	*x = DeleteSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[26]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2406,7 +2633,7 @@ func (x *DeleteSyncedSecretRequest) String() string {
 func (*DeleteSyncedSecretRequest) ProtoMessage() {}
 
 func (x *DeleteSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[26]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2419,7 +2646,7 @@ func (x *DeleteSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*DeleteSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{26}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteSyncedSecretRequest) GetName() string {
@@ -2481,7 +2708,7 @@ type SyncSyncedSecretRequest struct {
 
 func (x *SyncSyncedSecretRequest) Reset() {
 	*x = SyncSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[27]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2493,7 +2720,7 @@ func (x *SyncSyncedSecretRequest) String() string {
 func (*SyncSyncedSecretRequest) ProtoMessage() {}
 
 func (x *SyncSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[27]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2506,7 +2733,7 @@ func (x *SyncSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*SyncSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{27}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SyncSyncedSecretRequest) GetName() string {
@@ -2535,7 +2762,7 @@ type AdoptSyncedSecretRequest struct {
 
 func (x *AdoptSyncedSecretRequest) Reset() {
 	*x = AdoptSyncedSecretRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[28]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2547,7 +2774,7 @@ func (x *AdoptSyncedSecretRequest) String() string {
 func (*AdoptSyncedSecretRequest) ProtoMessage() {}
 
 func (x *AdoptSyncedSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[28]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2560,7 +2787,7 @@ func (x *AdoptSyncedSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptSyncedSecretRequest.ProtoReflect.Descriptor instead.
 func (*AdoptSyncedSecretRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{28}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AdoptSyncedSecretRequest) GetName() string {
@@ -2602,7 +2829,7 @@ type ListSecretUsagesRequest struct {
 
 func (x *ListSecretUsagesRequest) Reset() {
 	*x = ListSecretUsagesRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[29]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2614,7 +2841,7 @@ func (x *ListSecretUsagesRequest) String() string {
 func (*ListSecretUsagesRequest) ProtoMessage() {}
 
 func (x *ListSecretUsagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[29]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2627,7 +2854,7 @@ func (x *ListSecretUsagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretUsagesRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretUsagesRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{29}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListSecretUsagesRequest) GetParent() string {
@@ -2661,7 +2888,7 @@ type ListSecretUsagesResponse struct {
 
 func (x *ListSecretUsagesResponse) Reset() {
 	*x = ListSecretUsagesResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[30]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2673,7 +2900,7 @@ func (x *ListSecretUsagesResponse) String() string {
 func (*ListSecretUsagesResponse) ProtoMessage() {}
 
 func (x *ListSecretUsagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[30]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2686,7 +2913,7 @@ func (x *ListSecretUsagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretUsagesResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretUsagesResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{30}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListSecretUsagesResponse) GetUsages() []*SecretUsage {
@@ -2719,7 +2946,7 @@ type AuditEvent struct {
 
 func (x *AuditEvent) Reset() {
 	*x = AuditEvent{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[31]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2731,7 +2958,7 @@ func (x *AuditEvent) String() string {
 func (*AuditEvent) ProtoMessage() {}
 
 func (x *AuditEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[31]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2744,7 +2971,7 @@ func (x *AuditEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEvent.ProtoReflect.Descriptor instead.
 func (*AuditEvent) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{31}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AuditEvent) GetName() string {
@@ -2815,7 +3042,7 @@ type ListAuditEventsRequest struct {
 
 func (x *ListAuditEventsRequest) Reset() {
 	*x = ListAuditEventsRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2827,7 +3054,7 @@ func (x *ListAuditEventsRequest) String() string {
 func (*ListAuditEventsRequest) ProtoMessage() {}
 
 func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[32]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2840,7 +3067,7 @@ func (x *ListAuditEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{32}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ListAuditEventsRequest) GetPageSize() int32 {
@@ -2881,7 +3108,7 @@ type ListAuditEventsResponse struct {
 
 func (x *ListAuditEventsResponse) Reset() {
 	*x = ListAuditEventsResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2893,7 +3120,7 @@ func (x *ListAuditEventsResponse) String() string {
 func (*ListAuditEventsResponse) ProtoMessage() {}
 
 func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[33]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2906,7 +3133,7 @@ func (x *ListAuditEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditEventsResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{33}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListAuditEventsResponse) GetAuditEvents() []*AuditEvent {
@@ -2934,7 +3161,7 @@ type CheckResourceRequest struct {
 
 func (x *CheckResourceRequest) Reset() {
 	*x = CheckResourceRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2946,7 +3173,7 @@ func (x *CheckResourceRequest) String() string {
 func (*CheckResourceRequest) ProtoMessage() {}
 
 func (x *CheckResourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[34]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2959,7 +3186,7 @@ func (x *CheckResourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResourceRequest.ProtoReflect.Descriptor instead.
 func (*CheckResourceRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{34}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CheckResourceRequest) GetManifest() string {
@@ -2978,7 +3205,7 @@ type CheckResourceResponse struct {
 
 func (x *CheckResourceResponse) Reset() {
 	*x = CheckResourceResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2990,7 +3217,7 @@ func (x *CheckResourceResponse) String() string {
 func (*CheckResourceResponse) ProtoMessage() {}
 
 func (x *CheckResourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[35]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3003,7 +3230,7 @@ func (x *CheckResourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckResourceResponse.ProtoReflect.Descriptor instead.
 func (*CheckResourceResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{35}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CheckResourceResponse) GetResources() []*CheckedResource {
@@ -3031,7 +3258,7 @@ type CheckedResource struct {
 
 func (x *CheckedResource) Reset() {
 	*x = CheckedResource{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3043,7 +3270,7 @@ func (x *CheckedResource) String() string {
 func (*CheckedResource) ProtoMessage() {}
 
 func (x *CheckedResource) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[36]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3056,7 +3283,7 @@ func (x *CheckedResource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckedResource.ProtoReflect.Descriptor instead.
 func (*CheckedResource) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{36}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CheckedResource) GetApiVersion() string {
@@ -3123,7 +3350,7 @@ type CheckedUsage struct {
 
 func (x *CheckedUsage) Reset() {
 	*x = CheckedUsage{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3135,7 +3362,7 @@ func (x *CheckedUsage) String() string {
 func (*CheckedUsage) ProtoMessage() {}
 
 func (x *CheckedUsage) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[37]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3148,7 +3375,7 @@ func (x *CheckedUsage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckedUsage.ProtoReflect.Descriptor instead.
 func (*CheckedUsage) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{37}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CheckedUsage) GetUsage() *SecretUsage {
@@ -3181,7 +3408,7 @@ type SecretPurpose struct {
 
 func (x *SecretPurpose) Reset() {
 	*x = SecretPurpose{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3193,7 +3420,7 @@ func (x *SecretPurpose) String() string {
 func (*SecretPurpose) ProtoMessage() {}
 
 func (x *SecretPurpose) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[38]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3206,7 +3433,7 @@ func (x *SecretPurpose) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretPurpose.ProtoReflect.Descriptor instead.
 func (*SecretPurpose) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{38}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SecretPurpose) GetId() string {
@@ -3260,9 +3487,9 @@ func (x *SecretPurpose) GetFields() []*PurposeField {
 
 type PurposeKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`     // Its name; a proposal if `free_name`.
-	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"` // "Username reference"
-	Required      bool                   `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`                            // Its name; a proposal if `free_name`.
+	Title         string                 `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`                        // "Username reference"
+	Required      bool                   `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`                 // A pull secret requires none: it has its first key, or those from which that is composed.
 	FreeName      bool                   `protobuf:"varint,4,opt,name=free_name,json=freeName,proto3" json:"free_name,omitempty"` // Whether the resource names the key, as in "edp1secrets/username", so that it can have any name.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3270,7 +3497,7 @@ type PurposeKey struct {
 
 func (x *PurposeKey) Reset() {
 	*x = PurposeKey{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3282,7 +3509,7 @@ func (x *PurposeKey) String() string {
 func (*PurposeKey) ProtoMessage() {}
 
 func (x *PurposeKey) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[39]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3295,7 +3522,7 @@ func (x *PurposeKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurposeKey.ProtoReflect.Descriptor instead.
 func (*PurposeKey) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{39}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PurposeKey) GetKey() string {
@@ -3339,7 +3566,7 @@ type PurposeField struct {
 
 func (x *PurposeField) Reset() {
 	*x = PurposeField{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3351,7 +3578,7 @@ func (x *PurposeField) String() string {
 func (*PurposeField) ProtoMessage() {}
 
 func (x *PurposeField) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[40]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3364,7 +3591,7 @@ func (x *PurposeField) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PurposeField.ProtoReflect.Descriptor instead.
 func (*PurposeField) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{40}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PurposeField) GetGroup() string {
@@ -3405,7 +3632,7 @@ type ListSecretPurposesRequest struct {
 
 func (x *ListSecretPurposesRequest) Reset() {
 	*x = ListSecretPurposesRequest{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[41]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3417,7 +3644,7 @@ func (x *ListSecretPurposesRequest) String() string {
 func (*ListSecretPurposesRequest) ProtoMessage() {}
 
 func (x *ListSecretPurposesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[41]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3430,7 +3657,7 @@ func (x *ListSecretPurposesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretPurposesRequest.ProtoReflect.Descriptor instead.
 func (*ListSecretPurposesRequest) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{41}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListSecretPurposesRequest) GetPageSize() int32 {
@@ -3457,7 +3684,7 @@ type ListSecretPurposesResponse struct {
 
 func (x *ListSecretPurposesResponse) Reset() {
 	*x = ListSecretPurposesResponse{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[42]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3469,7 +3696,7 @@ func (x *ListSecretPurposesResponse) String() string {
 func (*ListSecretPurposesResponse) ProtoMessage() {}
 
 func (x *ListSecretPurposesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[42]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3482,7 +3709,7 @@ func (x *ListSecretPurposesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSecretPurposesResponse.ProtoReflect.Descriptor instead.
 func (*ListSecretPurposesResponse) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{42}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListSecretPurposesResponse) GetPurposes() []*SecretPurpose {
@@ -3510,7 +3737,7 @@ type SyncedSecretFilter_UsedBy struct {
 
 func (x *SyncedSecretFilter_UsedBy) Reset() {
 	*x = SyncedSecretFilter_UsedBy{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[48]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3522,7 +3749,7 @@ func (x *SyncedSecretFilter_UsedBy) String() string {
 func (*SyncedSecretFilter_UsedBy) ProtoMessage() {}
 
 func (x *SyncedSecretFilter_UsedBy) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[48]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3535,7 +3762,7 @@ func (x *SyncedSecretFilter_UsedBy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SyncedSecretFilter_UsedBy.ProtoReflect.Descriptor instead.
 func (*SyncedSecretFilter_UsedBy) Descriptor() ([]byte, []int) {
-	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{18, 1}
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{19, 1}
 }
 
 func (x *SyncedSecretFilter_UsedBy) GetKind() string {
@@ -3705,7 +3932,7 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x06Origin\x12\x16\n" +
 	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eORIGIN_MANAGED\x10\x01\x12\x14\n" +
-	"\x10ORIGIN_UNMANAGED\x10\x02\"\xf5\x03\n" +
+	"\x10ORIGIN_UNMANAGED\x10\x02\"\x84\x06\n" +
 	"\x0fSecretReference\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12!\n" +
 	"\fvault_secret\x18\x02 \x01(\tR\vvaultSecret\x12\x18\n" +
@@ -3715,12 +3942,39 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x0esynced_version\x18\x06 \x01(\tR\rsyncedVersion\x12;\n" +
 	"\vexpire_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12=\n" +
-	"\aproblem\x18\b \x01(\v2#.iotoperations.secrets.v1.ConditionR\aproblem\"^\n" +
+	"\aproblem\x18\b \x01(\v2#.iotoperations.secrets.v1.ConditionR\aproblem\x12B\n" +
+	"\x04part\x18\t \x01(\x0e2..iotoperations.secrets.v1.SecretReference.PartR\x04part\x12L\n" +
+	"\vcertificate\x18\n" +
+	" \x01(\v2*.iotoperations.secrets.v1.CertificateFactsR\vcertificate\"{\n" +
+	"\x04Part\x12\x14\n" +
+	"\x10PART_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10PART_CERTIFICATE\x10\x01\x12\x0e\n" +
+	"\n" +
+	"PART_CHAIN\x10\x02\x12\x14\n" +
+	"\x10PART_PRIVATE_KEY\x10\x03\x12\x13\n" +
+	"\x0fPART_FULL_CHAIN\x10\x04\x12\f\n" +
+	"\bPART_PFX\x10\x05\"^\n" +
 	"\bEncoding\x12\x18\n" +
 	"\x14ENCODING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fENCODING_BASE64\x10\x01\x12\x10\n" +
 	"\fENCODING_HEX\x10\x02\x12\x11\n" +
-	"\rENCODING_UTF8\x10\x03\"\xbc\x02\n" +
+	"\rENCODING_UTF8\x10\x03\"\xf8\x03\n" +
+	"\x10CertificateFacts\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12:\n" +
+	"\x19subject_alternative_names\x18\x03 \x03(\tR\x17subjectAlternativeNames\x12B\n" +
+	"\x0fnot_before_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\rnotBeforeTime\x12;\n" +
+	"\vexpire_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12'\n" +
+	"\x0fsha1_thumbprint\x18\x06 \x01(\tR\x0esha1Thumbprint\x12+\n" +
+	"\x11sha256_thumbprint\x18\a \x01(\tR\x10sha256Thumbprint\x12\x13\n" +
+	"\x05is_ca\x18\b \x01(\bR\x04isCa\x12$\n" +
+	"\vkey_matches\x18\t \x01(\bH\x00R\n" +
+	"keyMatches\x88\x01\x01\x12+\n" +
+	"\x11certificate_count\x18\n" +
+	" \x01(\x05R\x10certificateCount\x12'\n" +
+	"\x0frevocation_list\x18\v \x01(\bR\x0erevocationListB\x0e\n" +
+	"\f_key_matches\"\xbc\x02\n" +
 	"\tCondition\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12B\n" +
 	"\x06status\x18\x02 \x01(\x0e2*.iotoperations.secrets.v1.Condition.StatusR\x06status\x12\x16\n" +
@@ -3795,7 +4049,7 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"TYPE_ADDED\x10\x01\x12\x11\n" +
 	"\rTYPE_MODIFIED\x10\x02\x12\x10\n" +
 	"\fTYPE_DELETED\x10\x03\x12\x11\n" +
-	"\rTYPE_BOOKMARK\x10\x04\"\x98\x02\n" +
+	"\rTYPE_BOOKMARK\x10\x04\"\x8b\x03\n" +
 	"\x19UpdateSyncedSecretRequest\x12K\n" +
 	"\rsynced_secret\x18\x01 \x01(\v2&.iotoperations.secrets.v1.SyncedSecretR\fsyncedSecret\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
@@ -3803,7 +4057,10 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x03 \x01(\tR\trequestId\x12#\n" +
 	"\rvalidate_only\x18\x04 \x01(\bR\fvalidateOnly\x12-\n" +
-	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04wait\"\xf1\x01\n" +
+	"\x04wait\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12P\n" +
+	"\x0eset_references\x18\x06 \x03(\v2).iotoperations.secrets.v1.SecretReferenceR\rsetReferences\x12\x1f\n" +
+	"\vremove_keys\x18\a \x03(\tR\n" +
+	"removeKeys\"\xf1\x01\n" +
 	"\x19DeleteSyncedSecretRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12\x14\n" +
@@ -3939,184 +4196,191 @@ func file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP() []byte {
 	return file_iotoperations_secrets_v1_secret_service_proto_rawDescData
 }
 
-var file_iotoperations_secrets_v1_secret_service_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_iotoperations_secrets_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_iotoperations_secrets_v1_secret_service_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_iotoperations_secrets_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_iotoperations_secrets_v1_secret_service_proto_goTypes = []any{
 	(SyncEngine)(0),                         // 0: iotoperations.secrets.v1.SyncEngine
 	(SyncedSecretView)(0),                   // 1: iotoperations.secrets.v1.SyncedSecretView
 	(SyncedSecret_State)(0),                 // 2: iotoperations.secrets.v1.SyncedSecret.State
 	(SyncedSecret_Origin)(0),                // 3: iotoperations.secrets.v1.SyncedSecret.Origin
-	(SecretReference_Encoding)(0),           // 4: iotoperations.secrets.v1.SecretReference.Encoding
-	(Condition_Status)(0),                   // 5: iotoperations.secrets.v1.Condition.Status
-	(WatchSyncedSecretsResponse_Type)(0),    // 6: iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
-	(*Vault)(nil),                           // 7: iotoperations.secrets.v1.Vault
-	(*VaultSecret)(nil),                     // 8: iotoperations.secrets.v1.VaultSecret
-	(*VaultSecretVersion)(nil),              // 9: iotoperations.secrets.v1.VaultSecretVersion
-	(*NewVaultSecret)(nil),                  // 10: iotoperations.secrets.v1.NewVaultSecret
-	(*GetVaultRequest)(nil),                 // 11: iotoperations.secrets.v1.GetVaultRequest
-	(*ListVaultSecretsRequest)(nil),         // 12: iotoperations.secrets.v1.ListVaultSecretsRequest
-	(*ListVaultSecretsResponse)(nil),        // 13: iotoperations.secrets.v1.ListVaultSecretsResponse
-	(*GetVaultSecretRequest)(nil),           // 14: iotoperations.secrets.v1.GetVaultSecretRequest
-	(*ListVaultSecretVersionsRequest)(nil),  // 15: iotoperations.secrets.v1.ListVaultSecretVersionsRequest
-	(*ListVaultSecretVersionsResponse)(nil), // 16: iotoperations.secrets.v1.ListVaultSecretVersionsResponse
-	(*CreateVaultSecretRequest)(nil),        // 17: iotoperations.secrets.v1.CreateVaultSecretRequest
-	(*AddVaultSecretVersionRequest)(nil),    // 18: iotoperations.secrets.v1.AddVaultSecretVersionRequest
-	(*UpdateVaultSecretRequest)(nil),        // 19: iotoperations.secrets.v1.UpdateVaultSecretRequest
-	(*RecoverVaultSecretRequest)(nil),       // 20: iotoperations.secrets.v1.RecoverVaultSecretRequest
-	(*SyncedSecret)(nil),                    // 21: iotoperations.secrets.v1.SyncedSecret
-	(*SecretReference)(nil),                 // 22: iotoperations.secrets.v1.SecretReference
-	(*Condition)(nil),                       // 23: iotoperations.secrets.v1.Condition
-	(*SecretUsage)(nil),                     // 24: iotoperations.secrets.v1.SecretUsage
-	(*SyncedSecretFilter)(nil),              // 25: iotoperations.secrets.v1.SyncedSecretFilter
-	(*CreateSyncedSecretRequest)(nil),       // 26: iotoperations.secrets.v1.CreateSyncedSecretRequest
-	(*GetSyncedSecretRequest)(nil),          // 27: iotoperations.secrets.v1.GetSyncedSecretRequest
-	(*ListSyncedSecretsRequest)(nil),        // 28: iotoperations.secrets.v1.ListSyncedSecretsRequest
-	(*ListSyncedSecretsResponse)(nil),       // 29: iotoperations.secrets.v1.ListSyncedSecretsResponse
-	(*WatchSyncedSecretsRequest)(nil),       // 30: iotoperations.secrets.v1.WatchSyncedSecretsRequest
-	(*WatchSyncedSecretsResponse)(nil),      // 31: iotoperations.secrets.v1.WatchSyncedSecretsResponse
-	(*UpdateSyncedSecretRequest)(nil),       // 32: iotoperations.secrets.v1.UpdateSyncedSecretRequest
-	(*DeleteSyncedSecretRequest)(nil),       // 33: iotoperations.secrets.v1.DeleteSyncedSecretRequest
-	(*SyncSyncedSecretRequest)(nil),         // 34: iotoperations.secrets.v1.SyncSyncedSecretRequest
-	(*AdoptSyncedSecretRequest)(nil),        // 35: iotoperations.secrets.v1.AdoptSyncedSecretRequest
-	(*ListSecretUsagesRequest)(nil),         // 36: iotoperations.secrets.v1.ListSecretUsagesRequest
-	(*ListSecretUsagesResponse)(nil),        // 37: iotoperations.secrets.v1.ListSecretUsagesResponse
-	(*AuditEvent)(nil),                      // 38: iotoperations.secrets.v1.AuditEvent
-	(*ListAuditEventsRequest)(nil),          // 39: iotoperations.secrets.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil),         // 40: iotoperations.secrets.v1.ListAuditEventsResponse
-	(*CheckResourceRequest)(nil),            // 41: iotoperations.secrets.v1.CheckResourceRequest
-	(*CheckResourceResponse)(nil),           // 42: iotoperations.secrets.v1.CheckResourceResponse
-	(*CheckedResource)(nil),                 // 43: iotoperations.secrets.v1.CheckedResource
-	(*CheckedUsage)(nil),                    // 44: iotoperations.secrets.v1.CheckedUsage
-	(*SecretPurpose)(nil),                   // 45: iotoperations.secrets.v1.SecretPurpose
-	(*PurposeKey)(nil),                      // 46: iotoperations.secrets.v1.PurposeKey
-	(*PurposeField)(nil),                    // 47: iotoperations.secrets.v1.PurposeField
-	(*ListSecretPurposesRequest)(nil),       // 48: iotoperations.secrets.v1.ListSecretPurposesRequest
-	(*ListSecretPurposesResponse)(nil),      // 49: iotoperations.secrets.v1.ListSecretPurposesResponse
-	nil,                                     // 50: iotoperations.secrets.v1.VaultSecret.TagsEntry
-	nil,                                     // 51: iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
-	nil,                                     // 52: iotoperations.secrets.v1.NewVaultSecret.TagsEntry
-	nil,                                     // 53: iotoperations.secrets.v1.SyncedSecret.LabelsEntry
-	nil,                                     // 54: iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
-	(*SyncedSecretFilter_UsedBy)(nil),       // 55: iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
-	(*timestamppb.Timestamp)(nil),           // 56: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),           // 57: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),             // 58: google.protobuf.Duration
+	(SecretReference_Part)(0),               // 4: iotoperations.secrets.v1.SecretReference.Part
+	(SecretReference_Encoding)(0),           // 5: iotoperations.secrets.v1.SecretReference.Encoding
+	(Condition_Status)(0),                   // 6: iotoperations.secrets.v1.Condition.Status
+	(WatchSyncedSecretsResponse_Type)(0),    // 7: iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
+	(*Vault)(nil),                           // 8: iotoperations.secrets.v1.Vault
+	(*VaultSecret)(nil),                     // 9: iotoperations.secrets.v1.VaultSecret
+	(*VaultSecretVersion)(nil),              // 10: iotoperations.secrets.v1.VaultSecretVersion
+	(*NewVaultSecret)(nil),                  // 11: iotoperations.secrets.v1.NewVaultSecret
+	(*GetVaultRequest)(nil),                 // 12: iotoperations.secrets.v1.GetVaultRequest
+	(*ListVaultSecretsRequest)(nil),         // 13: iotoperations.secrets.v1.ListVaultSecretsRequest
+	(*ListVaultSecretsResponse)(nil),        // 14: iotoperations.secrets.v1.ListVaultSecretsResponse
+	(*GetVaultSecretRequest)(nil),           // 15: iotoperations.secrets.v1.GetVaultSecretRequest
+	(*ListVaultSecretVersionsRequest)(nil),  // 16: iotoperations.secrets.v1.ListVaultSecretVersionsRequest
+	(*ListVaultSecretVersionsResponse)(nil), // 17: iotoperations.secrets.v1.ListVaultSecretVersionsResponse
+	(*CreateVaultSecretRequest)(nil),        // 18: iotoperations.secrets.v1.CreateVaultSecretRequest
+	(*AddVaultSecretVersionRequest)(nil),    // 19: iotoperations.secrets.v1.AddVaultSecretVersionRequest
+	(*UpdateVaultSecretRequest)(nil),        // 20: iotoperations.secrets.v1.UpdateVaultSecretRequest
+	(*RecoverVaultSecretRequest)(nil),       // 21: iotoperations.secrets.v1.RecoverVaultSecretRequest
+	(*SyncedSecret)(nil),                    // 22: iotoperations.secrets.v1.SyncedSecret
+	(*SecretReference)(nil),                 // 23: iotoperations.secrets.v1.SecretReference
+	(*CertificateFacts)(nil),                // 24: iotoperations.secrets.v1.CertificateFacts
+	(*Condition)(nil),                       // 25: iotoperations.secrets.v1.Condition
+	(*SecretUsage)(nil),                     // 26: iotoperations.secrets.v1.SecretUsage
+	(*SyncedSecretFilter)(nil),              // 27: iotoperations.secrets.v1.SyncedSecretFilter
+	(*CreateSyncedSecretRequest)(nil),       // 28: iotoperations.secrets.v1.CreateSyncedSecretRequest
+	(*GetSyncedSecretRequest)(nil),          // 29: iotoperations.secrets.v1.GetSyncedSecretRequest
+	(*ListSyncedSecretsRequest)(nil),        // 30: iotoperations.secrets.v1.ListSyncedSecretsRequest
+	(*ListSyncedSecretsResponse)(nil),       // 31: iotoperations.secrets.v1.ListSyncedSecretsResponse
+	(*WatchSyncedSecretsRequest)(nil),       // 32: iotoperations.secrets.v1.WatchSyncedSecretsRequest
+	(*WatchSyncedSecretsResponse)(nil),      // 33: iotoperations.secrets.v1.WatchSyncedSecretsResponse
+	(*UpdateSyncedSecretRequest)(nil),       // 34: iotoperations.secrets.v1.UpdateSyncedSecretRequest
+	(*DeleteSyncedSecretRequest)(nil),       // 35: iotoperations.secrets.v1.DeleteSyncedSecretRequest
+	(*SyncSyncedSecretRequest)(nil),         // 36: iotoperations.secrets.v1.SyncSyncedSecretRequest
+	(*AdoptSyncedSecretRequest)(nil),        // 37: iotoperations.secrets.v1.AdoptSyncedSecretRequest
+	(*ListSecretUsagesRequest)(nil),         // 38: iotoperations.secrets.v1.ListSecretUsagesRequest
+	(*ListSecretUsagesResponse)(nil),        // 39: iotoperations.secrets.v1.ListSecretUsagesResponse
+	(*AuditEvent)(nil),                      // 40: iotoperations.secrets.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),          // 41: iotoperations.secrets.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),         // 42: iotoperations.secrets.v1.ListAuditEventsResponse
+	(*CheckResourceRequest)(nil),            // 43: iotoperations.secrets.v1.CheckResourceRequest
+	(*CheckResourceResponse)(nil),           // 44: iotoperations.secrets.v1.CheckResourceResponse
+	(*CheckedResource)(nil),                 // 45: iotoperations.secrets.v1.CheckedResource
+	(*CheckedUsage)(nil),                    // 46: iotoperations.secrets.v1.CheckedUsage
+	(*SecretPurpose)(nil),                   // 47: iotoperations.secrets.v1.SecretPurpose
+	(*PurposeKey)(nil),                      // 48: iotoperations.secrets.v1.PurposeKey
+	(*PurposeField)(nil),                    // 49: iotoperations.secrets.v1.PurposeField
+	(*ListSecretPurposesRequest)(nil),       // 50: iotoperations.secrets.v1.ListSecretPurposesRequest
+	(*ListSecretPurposesResponse)(nil),      // 51: iotoperations.secrets.v1.ListSecretPurposesResponse
+	nil,                                     // 52: iotoperations.secrets.v1.VaultSecret.TagsEntry
+	nil,                                     // 53: iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
+	nil,                                     // 54: iotoperations.secrets.v1.NewVaultSecret.TagsEntry
+	nil,                                     // 55: iotoperations.secrets.v1.SyncedSecret.LabelsEntry
+	nil,                                     // 56: iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
+	(*SyncedSecretFilter_UsedBy)(nil),       // 57: iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
+	(*timestamppb.Timestamp)(nil),           // 58: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),           // 59: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),             // 60: google.protobuf.Duration
 }
 var file_iotoperations_secrets_v1_secret_service_proto_depIdxs = []int32{
 	0,  // 0: iotoperations.secrets.v1.Vault.engine:type_name -> iotoperations.secrets.v1.SyncEngine
-	23, // 1: iotoperations.secrets.v1.Vault.conditions:type_name -> iotoperations.secrets.v1.Condition
-	56, // 2: iotoperations.secrets.v1.Vault.check_time:type_name -> google.protobuf.Timestamp
-	56, // 3: iotoperations.secrets.v1.VaultSecret.create_time:type_name -> google.protobuf.Timestamp
-	56, // 4: iotoperations.secrets.v1.VaultSecret.update_time:type_name -> google.protobuf.Timestamp
-	56, // 5: iotoperations.secrets.v1.VaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
-	56, // 6: iotoperations.secrets.v1.VaultSecret.expire_time:type_name -> google.protobuf.Timestamp
-	50, // 7: iotoperations.secrets.v1.VaultSecret.tags:type_name -> iotoperations.secrets.v1.VaultSecret.TagsEntry
-	4,  // 8: iotoperations.secrets.v1.VaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
-	56, // 9: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	56, // 10: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
-	56, // 11: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
-	51, // 12: iotoperations.secrets.v1.VaultSecretVersion.tags:type_name -> iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
-	56, // 13: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
-	56, // 14: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
-	52, // 15: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
-	4,  // 16: iotoperations.secrets.v1.NewVaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
-	8,  // 17: iotoperations.secrets.v1.ListVaultSecretsResponse.vault_secrets:type_name -> iotoperations.secrets.v1.VaultSecret
-	9,  // 18: iotoperations.secrets.v1.ListVaultSecretVersionsResponse.versions:type_name -> iotoperations.secrets.v1.VaultSecretVersion
-	10, // 19: iotoperations.secrets.v1.CreateVaultSecretRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	10, // 20: iotoperations.secrets.v1.AddVaultSecretVersionRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	8,  // 21: iotoperations.secrets.v1.UpdateVaultSecretRequest.vault_secret:type_name -> iotoperations.secrets.v1.VaultSecret
-	57, // 22: iotoperations.secrets.v1.UpdateVaultSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	22, // 23: iotoperations.secrets.v1.SyncedSecret.references:type_name -> iotoperations.secrets.v1.SecretReference
-	53, // 24: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
+	25, // 1: iotoperations.secrets.v1.Vault.conditions:type_name -> iotoperations.secrets.v1.Condition
+	58, // 2: iotoperations.secrets.v1.Vault.check_time:type_name -> google.protobuf.Timestamp
+	58, // 3: iotoperations.secrets.v1.VaultSecret.create_time:type_name -> google.protobuf.Timestamp
+	58, // 4: iotoperations.secrets.v1.VaultSecret.update_time:type_name -> google.protobuf.Timestamp
+	58, // 5: iotoperations.secrets.v1.VaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
+	58, // 6: iotoperations.secrets.v1.VaultSecret.expire_time:type_name -> google.protobuf.Timestamp
+	52, // 7: iotoperations.secrets.v1.VaultSecret.tags:type_name -> iotoperations.secrets.v1.VaultSecret.TagsEntry
+	5,  // 8: iotoperations.secrets.v1.VaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	58, // 9: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	58, // 10: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
+	58, // 11: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
+	53, // 12: iotoperations.secrets.v1.VaultSecretVersion.tags:type_name -> iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
+	58, // 13: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
+	58, // 14: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
+	54, // 15: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
+	5,  // 16: iotoperations.secrets.v1.NewVaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	9,  // 17: iotoperations.secrets.v1.ListVaultSecretsResponse.vault_secrets:type_name -> iotoperations.secrets.v1.VaultSecret
+	10, // 18: iotoperations.secrets.v1.ListVaultSecretVersionsResponse.versions:type_name -> iotoperations.secrets.v1.VaultSecretVersion
+	11, // 19: iotoperations.secrets.v1.CreateVaultSecretRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	11, // 20: iotoperations.secrets.v1.AddVaultSecretVersionRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	9,  // 21: iotoperations.secrets.v1.UpdateVaultSecretRequest.vault_secret:type_name -> iotoperations.secrets.v1.VaultSecret
+	59, // 22: iotoperations.secrets.v1.UpdateVaultSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // 23: iotoperations.secrets.v1.SyncedSecret.references:type_name -> iotoperations.secrets.v1.SecretReference
+	55, // 24: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
 	2,  // 25: iotoperations.secrets.v1.SyncedSecret.state:type_name -> iotoperations.secrets.v1.SyncedSecret.State
-	23, // 26: iotoperations.secrets.v1.SyncedSecret.conditions:type_name -> iotoperations.secrets.v1.Condition
+	25, // 26: iotoperations.secrets.v1.SyncedSecret.conditions:type_name -> iotoperations.secrets.v1.Condition
 	3,  // 27: iotoperations.secrets.v1.SyncedSecret.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
-	24, // 28: iotoperations.secrets.v1.SyncedSecret.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	56, // 29: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
-	56, // 30: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
-	56, // 31: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
-	4,  // 32: iotoperations.secrets.v1.SecretReference.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
-	10, // 33: iotoperations.secrets.v1.SecretReference.create:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	56, // 34: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
-	23, // 35: iotoperations.secrets.v1.SecretReference.problem:type_name -> iotoperations.secrets.v1.Condition
-	5,  // 36: iotoperations.secrets.v1.Condition.status:type_name -> iotoperations.secrets.v1.Condition.Status
-	56, // 37: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
-	2,  // 38: iotoperations.secrets.v1.SyncedSecretFilter.states:type_name -> iotoperations.secrets.v1.SyncedSecret.State
-	3,  // 39: iotoperations.secrets.v1.SyncedSecretFilter.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
-	55, // 40: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
-	54, // 41: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
-	21, // 42: iotoperations.secrets.v1.CreateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	58, // 43: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	1,  // 44: iotoperations.secrets.v1.GetSyncedSecretRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
-	25, // 45: iotoperations.secrets.v1.ListSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
-	1,  // 46: iotoperations.secrets.v1.ListSyncedSecretsRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
-	21, // 47: iotoperations.secrets.v1.ListSyncedSecretsResponse.synced_secrets:type_name -> iotoperations.secrets.v1.SyncedSecret
-	25, // 48: iotoperations.secrets.v1.WatchSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
-	6,  // 49: iotoperations.secrets.v1.WatchSyncedSecretsResponse.type:type_name -> iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
-	21, // 50: iotoperations.secrets.v1.WatchSyncedSecretsResponse.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	21, // 51: iotoperations.secrets.v1.UpdateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	57, // 52: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	58, // 53: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	58, // 54: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	58, // 55: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	22, // 56: iotoperations.secrets.v1.AdoptSyncedSecretRequest.references:type_name -> iotoperations.secrets.v1.SecretReference
-	24, // 57: iotoperations.secrets.v1.ListSecretUsagesResponse.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	56, // 58: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
-	56, // 59: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
-	38, // 60: iotoperations.secrets.v1.ListAuditEventsResponse.audit_events:type_name -> iotoperations.secrets.v1.AuditEvent
-	43, // 61: iotoperations.secrets.v1.CheckResourceResponse.resources:type_name -> iotoperations.secrets.v1.CheckedResource
-	44, // 62: iotoperations.secrets.v1.CheckedResource.usages:type_name -> iotoperations.secrets.v1.CheckedUsage
-	23, // 63: iotoperations.secrets.v1.CheckedResource.problems:type_name -> iotoperations.secrets.v1.Condition
-	24, // 64: iotoperations.secrets.v1.CheckedUsage.usage:type_name -> iotoperations.secrets.v1.SecretUsage
-	23, // 65: iotoperations.secrets.v1.CheckedUsage.problem:type_name -> iotoperations.secrets.v1.Condition
-	46, // 66: iotoperations.secrets.v1.SecretPurpose.keys:type_name -> iotoperations.secrets.v1.PurposeKey
-	47, // 67: iotoperations.secrets.v1.SecretPurpose.fields:type_name -> iotoperations.secrets.v1.PurposeField
-	45, // 68: iotoperations.secrets.v1.ListSecretPurposesResponse.purposes:type_name -> iotoperations.secrets.v1.SecretPurpose
-	11, // 69: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
-	12, // 70: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
-	14, // 71: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
-	15, // 72: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
-	17, // 73: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
-	18, // 74: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
-	19, // 75: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:input_type -> iotoperations.secrets.v1.UpdateVaultSecretRequest
-	20, // 76: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:input_type -> iotoperations.secrets.v1.RecoverVaultSecretRequest
-	26, // 77: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
-	27, // 78: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
-	28, // 79: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
-	30, // 80: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
-	32, // 81: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
-	33, // 82: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
-	34, // 83: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
-	35, // 84: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
-	36, // 85: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
-	41, // 86: iotoperations.secrets.v1.SecretService.CheckResource:input_type -> iotoperations.secrets.v1.CheckResourceRequest
-	48, // 87: iotoperations.secrets.v1.SecretService.ListSecretPurposes:input_type -> iotoperations.secrets.v1.ListSecretPurposesRequest
-	39, // 88: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
-	7,  // 89: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
-	13, // 90: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
-	8,  // 91: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	16, // 92: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
-	8,  // 93: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	9,  // 94: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
-	9,  // 95: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecretVersion
-	8,  // 96: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	21, // 97: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	21, // 98: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	29, // 99: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
-	31, // 100: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
-	21, // 101: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	21, // 102: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	21, // 103: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	21, // 104: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	37, // 105: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
-	42, // 106: iotoperations.secrets.v1.SecretService.CheckResource:output_type -> iotoperations.secrets.v1.CheckResourceResponse
-	49, // 107: iotoperations.secrets.v1.SecretService.ListSecretPurposes:output_type -> iotoperations.secrets.v1.ListSecretPurposesResponse
-	40, // 108: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
-	89, // [89:109] is the sub-list for method output_type
-	69, // [69:89] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	26, // 28: iotoperations.secrets.v1.SyncedSecret.usages:type_name -> iotoperations.secrets.v1.SecretUsage
+	58, // 29: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
+	58, // 30: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
+	58, // 31: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
+	5,  // 32: iotoperations.secrets.v1.SecretReference.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	11, // 33: iotoperations.secrets.v1.SecretReference.create:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	58, // 34: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
+	25, // 35: iotoperations.secrets.v1.SecretReference.problem:type_name -> iotoperations.secrets.v1.Condition
+	4,  // 36: iotoperations.secrets.v1.SecretReference.part:type_name -> iotoperations.secrets.v1.SecretReference.Part
+	24, // 37: iotoperations.secrets.v1.SecretReference.certificate:type_name -> iotoperations.secrets.v1.CertificateFacts
+	58, // 38: iotoperations.secrets.v1.CertificateFacts.not_before_time:type_name -> google.protobuf.Timestamp
+	58, // 39: iotoperations.secrets.v1.CertificateFacts.expire_time:type_name -> google.protobuf.Timestamp
+	6,  // 40: iotoperations.secrets.v1.Condition.status:type_name -> iotoperations.secrets.v1.Condition.Status
+	58, // 41: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
+	2,  // 42: iotoperations.secrets.v1.SyncedSecretFilter.states:type_name -> iotoperations.secrets.v1.SyncedSecret.State
+	3,  // 43: iotoperations.secrets.v1.SyncedSecretFilter.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
+	57, // 44: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
+	56, // 45: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
+	22, // 46: iotoperations.secrets.v1.CreateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	60, // 47: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	1,  // 48: iotoperations.secrets.v1.GetSyncedSecretRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
+	27, // 49: iotoperations.secrets.v1.ListSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
+	1,  // 50: iotoperations.secrets.v1.ListSyncedSecretsRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
+	22, // 51: iotoperations.secrets.v1.ListSyncedSecretsResponse.synced_secrets:type_name -> iotoperations.secrets.v1.SyncedSecret
+	27, // 52: iotoperations.secrets.v1.WatchSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
+	7,  // 53: iotoperations.secrets.v1.WatchSyncedSecretsResponse.type:type_name -> iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
+	22, // 54: iotoperations.secrets.v1.WatchSyncedSecretsResponse.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	22, // 55: iotoperations.secrets.v1.UpdateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	59, // 56: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	60, // 57: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	23, // 58: iotoperations.secrets.v1.UpdateSyncedSecretRequest.set_references:type_name -> iotoperations.secrets.v1.SecretReference
+	60, // 59: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	60, // 60: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	23, // 61: iotoperations.secrets.v1.AdoptSyncedSecretRequest.references:type_name -> iotoperations.secrets.v1.SecretReference
+	26, // 62: iotoperations.secrets.v1.ListSecretUsagesResponse.usages:type_name -> iotoperations.secrets.v1.SecretUsage
+	58, // 63: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
+	58, // 64: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
+	40, // 65: iotoperations.secrets.v1.ListAuditEventsResponse.audit_events:type_name -> iotoperations.secrets.v1.AuditEvent
+	45, // 66: iotoperations.secrets.v1.CheckResourceResponse.resources:type_name -> iotoperations.secrets.v1.CheckedResource
+	46, // 67: iotoperations.secrets.v1.CheckedResource.usages:type_name -> iotoperations.secrets.v1.CheckedUsage
+	25, // 68: iotoperations.secrets.v1.CheckedResource.problems:type_name -> iotoperations.secrets.v1.Condition
+	26, // 69: iotoperations.secrets.v1.CheckedUsage.usage:type_name -> iotoperations.secrets.v1.SecretUsage
+	25, // 70: iotoperations.secrets.v1.CheckedUsage.problem:type_name -> iotoperations.secrets.v1.Condition
+	48, // 71: iotoperations.secrets.v1.SecretPurpose.keys:type_name -> iotoperations.secrets.v1.PurposeKey
+	49, // 72: iotoperations.secrets.v1.SecretPurpose.fields:type_name -> iotoperations.secrets.v1.PurposeField
+	47, // 73: iotoperations.secrets.v1.ListSecretPurposesResponse.purposes:type_name -> iotoperations.secrets.v1.SecretPurpose
+	12, // 74: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
+	13, // 75: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
+	15, // 76: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
+	16, // 77: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
+	18, // 78: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
+	19, // 79: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
+	20, // 80: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:input_type -> iotoperations.secrets.v1.UpdateVaultSecretRequest
+	21, // 81: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:input_type -> iotoperations.secrets.v1.RecoverVaultSecretRequest
+	28, // 82: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
+	29, // 83: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
+	30, // 84: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
+	32, // 85: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
+	34, // 86: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
+	35, // 87: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
+	36, // 88: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
+	37, // 89: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
+	38, // 90: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
+	43, // 91: iotoperations.secrets.v1.SecretService.CheckResource:input_type -> iotoperations.secrets.v1.CheckResourceRequest
+	50, // 92: iotoperations.secrets.v1.SecretService.ListSecretPurposes:input_type -> iotoperations.secrets.v1.ListSecretPurposesRequest
+	41, // 93: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
+	8,  // 94: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
+	14, // 95: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
+	9,  // 96: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	17, // 97: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
+	9,  // 98: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	10, // 99: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
+	10, // 100: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecretVersion
+	9,  // 101: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	22, // 102: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	22, // 103: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	31, // 104: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
+	33, // 105: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
+	22, // 106: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	22, // 107: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	22, // 108: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	22, // 109: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	39, // 110: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
+	44, // 111: iotoperations.secrets.v1.SecretService.CheckResource:output_type -> iotoperations.secrets.v1.CheckResourceResponse
+	51, // 112: iotoperations.secrets.v1.SecretService.ListSecretPurposes:output_type -> iotoperations.secrets.v1.ListSecretPurposesResponse
+	42, // 113: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
+	94, // [94:114] is the sub-list for method output_type
+	74, // [74:94] is the sub-list for method input_type
+	74, // [74:74] is the sub-list for extension type_name
+	74, // [74:74] is the sub-list for extension extendee
+	0,  // [0:74] is the sub-list for field type_name
 }
 
 func init() { file_iotoperations_secrets_v1_secret_service_proto_init() }
@@ -4124,13 +4388,14 @@ func file_iotoperations_secrets_v1_secret_service_proto_init() {
 	if File_iotoperations_secrets_v1_secret_service_proto != nil {
 		return
 	}
+	file_iotoperations_secrets_v1_secret_service_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_iotoperations_secrets_v1_secret_service_proto_rawDesc), len(file_iotoperations_secrets_v1_secret_service_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   49,
+			NumEnums:      8,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
