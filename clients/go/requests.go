@@ -19,7 +19,8 @@ type Reference struct {
 	VaultSecret string // "vaultSecrets/{name in the vault}".
 	Version     string // A pinned version; follows the latest where empty.
 	Encoding    pb.SecretReference_Encoding
-	Create      *NewSecret // Creates the vault secret first.
+	Part        pb.SecretReference_Part // Of a certificate; the whole value where it is unspecified.
+	Create      *NewSecret              // Creates the vault secret first.
 }
 
 // NewSecret is what is to be stored in the vault.
@@ -226,7 +227,9 @@ func (r UpdateVaultSecretRequest) proto() *pb.UpdateVaultSecretRequest {
 func references(all []Reference) []*pb.SecretReference {
 	made := make([]*pb.SecretReference, len(all))
 	for i, r := range all {
-		made[i] = &pb.SecretReference{Key: r.Key, VaultSecret: r.VaultSecret, Version: r.Version, Encoding: r.Encoding}
+		made[i] = &pb.SecretReference{
+			Key: r.Key, VaultSecret: r.VaultSecret, Version: r.Version, Encoding: r.Encoding, Part: r.Part,
+		}
 		if r.Create != nil {
 			made[i].Create = r.Create.proto()
 		}

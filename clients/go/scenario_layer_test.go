@@ -137,7 +137,8 @@ func references(sent []*pb.SecretReference) []secrets.Reference {
 	all := []secrets.Reference{}
 	for _, r := range sent {
 		all = append(all, secrets.Reference{
-			Key: r.GetKey(), VaultSecret: r.GetVaultSecret(), Version: r.GetVersion(), Encoding: r.GetEncoding(), Create: newSecret(r.GetCreate()),
+			Key: r.GetKey(), VaultSecret: r.GetVaultSecret(), Version: r.GetVersion(), Encoding: r.GetEncoding(), Part: r.GetPart(),
+			Create: newSecret(r.GetCreate()),
 		})
 	}
 	return all

@@ -28,6 +28,7 @@ PREFIXES: Mapping[type[enum.Enum], str] = {
     secrets.State: "STATE",
     secrets.Origin: "ORIGIN",
     secrets.Encoding: "ENCODING",
+    secrets.Part: "PART",
     secrets.ConditionStatus: "STATUS",
 }
 
@@ -140,6 +141,8 @@ def _reference(given: dict[str, Any]) -> secrets.SecretReference:
     create = given.pop("create", None)
     if "encoding" in given:
         given["encoding"] = secrets.Encoding(given["encoding"])
+    if "part" in given:
+        given["part"] = secrets.Part(given["part"])
     if create is None:
         return secrets.existing(**given)
     create = _value(create)

@@ -24,6 +24,7 @@ _CLASSES: Mapping[str, type[Any]] = {
     _PACKAGE + cls.__name__: cls
     for cls in (
         _types.AuditEvent,
+        _types.CertificateFacts,
         _types.CheckedResource,
         _types.CheckedUsage,
         _types.Condition,
@@ -43,6 +44,7 @@ _ENUMS: Mapping[str, type[Any]] = {
     _PACKAGE + "SyncedSecret.State": _types.State,
     _PACKAGE + "SyncedSecret.Origin": _types.Origin,
     _PACKAGE + "SecretReference.Encoding": _types.Encoding,
+    _PACKAGE + "SecretReference.Part": _types.Part,
     _PACKAGE + "Condition.Status": _types.ConditionStatus,
 }
 
@@ -61,7 +63,7 @@ def _value(message: Message, field: FieldDescriptor) -> Any:
         return dict(value)
     if _is_repeated(field):
         return tuple(_single(field, item) for item in value)
-    if field.message_type is not None and not message.HasField(field.name):
+    if field.has_presence and not message.HasField(field.name):
         return None
     return _single(field, value)
 
@@ -92,6 +94,7 @@ def references(given: Iterable[_types.SecretReference]) -> list[pb.SecretReferen
             vault_secret=reference.vault_secret,
             version=reference.version,
             encoding=pb.SecretReference.Encoding.ValueType(reference.encoding.value),
+            part=pb.SecretReference.Part.ValueType(reference.part.value),
             create=None if reference.create is None else new_vault_secret(reference.create),
         )
         for reference in given

@@ -66,6 +66,21 @@ class Encoding(_WireEnum):
     """The value's bytes as they are, whatever the tag says."""
 
 
+class Part(_WireEnum):
+    """What a key gets of a value that holds a certificate."""
+
+    UNSPECIFIED = 0
+    """The value; in a Secret of the type ``kubernetes.io/tls`` the certificates for ``tls.crt`` and the key for ``tls.key``."""
+    CERTIFICATE = 1
+    CHAIN = 2
+    """The certificates of its issuers."""
+    PRIVATE_KEY = 3
+    FULL_CHAIN = 4
+    """The certificate and then its chain."""
+    PFX = 5
+    """The bytes of the PFX file."""
+
+
 class ConditionStatus(_WireEnum):
     """Whether a condition holds."""
 
@@ -167,6 +182,27 @@ class NewVaultSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What everybody may know of a certificate, or of a certificate revocation list."""
+
+    subject: str = ""
+    """Empty for a revocation list."""
+    issuer: str = ""
+    subject_alternative_names: tuple[str, ...] = ()
+    """``DNS:pump.example.com``, ``IP:10.0.0.4`` …"""
+    not_before_time: datetime | None = None
+    expire_time: datetime | None = None
+    """Of a revocation list: when the next one is due."""
+    sha1_thumbprint: str = ""
+    sha256_thumbprint: str = ""
+    is_ca: bool = False
+    key_matches: bool | None = None
+    """Whether the private key of the same synced secret belongs to it; ``None`` without one, or where none was read."""
+    certificate_count: int = 0
+    revocation_list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SecretReference:
     """One vault secret, saved under ``key`` in the Kubernetes Secret.
 
@@ -186,6 +222,9 @@ class SecretReference:
     expire_time: datetime | None = None
     problem: Condition | None = None
     """Only ever received: why this reference is not in sync."""
+    part: Part = Part.UNSPECIFIED
+    certificate: CertificateFacts | None = None
+    """Only ever received: the certificate or revocation list at the edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,10 +429,15 @@ WatchEvent = Added | Modified | Deleted | Bookmark | Restarted
 
 
 def existing(
-    key: str, vault_secret: str, *, version: str = "", encoding: Encoding = Encoding.UNSPECIFIED
+    key: str,
+    vault_secret: str,
+    *,
+    version: str = "",
+    encoding: Encoding = Encoding.UNSPECIFIED,
+    part: Part = Part.UNSPECIFIED,
 ) -> SecretReference:
     """A reference to a secret that is in the vault ("Add from Azure Key Vault")."""
-    return SecretReference(key, vault_secret, version=version, encoding=encoding)
+    return SecretReference(key, vault_secret, version=version, encoding=encoding, part=part)
 
 
 def new(
@@ -407,6 +451,7 @@ def new(
     tags: Mapping[str, str] | None = None,
     encoding: Encoding = Encoding.UNSPECIFIED,
     stored_encoding: Encoding = Encoding.UNSPECIFIED,
+    part: Part = Part.UNSPECIFIED,
 ) -> SecretReference:
     """A reference to a secret that is first created in the vault ("Create new").
 
@@ -415,4 +460,4 @@ def new(
     """
     times = (not_before_time, expire_time)
     secret = NewVaultSecret(hidden(value), content_type, *times, dict(tags or {}), stored_encoding)
-    return SecretReference(key, vault_secret, encoding=encoding, create=secret)
+    return SecretReference(key, vault_secret, encoding=encoding, create=secret, part=part)

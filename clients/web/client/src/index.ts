@@ -26,12 +26,14 @@ export * from "./errors.js";
 export {
   Condition_Status as ConditionStatus,
   SecretReference_Encoding as Encoding,
+  SecretReference_Part as Part,
   SyncedSecret_Origin as Origin,
   SyncedSecret_State as State,
   SyncEngine,
 } from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
 export type {
   AuditEvent,
+  CertificateFacts,
   CheckedResource,
   CheckedUsage,
   Condition,

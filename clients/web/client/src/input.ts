@@ -6,6 +6,7 @@ import {
   SyncedSecretFilterSchema,
   type NewVaultSecretSchema,
   type SecretReference_Encoding,
+  type SecretReference_Part,
   type SecretReferenceSchema,
   type SyncedSecret_Origin,
   type SyncedSecret_State,
@@ -43,6 +44,8 @@ export interface Reference {
   /** Pinned version; follows the latest where empty. */
   version?: string | undefined;
   encoding?: SecretReference_Encoding | undefined;
+  /** Of a certificate; the whole value where left out. */
+  part?: SecretReference_Part | undefined;
   /** Create the vault secret first. */
   create?: NewValue | undefined;
 }
@@ -63,7 +66,7 @@ export interface Filter {
 export function existing(
   key: string,
   vaultSecret: string,
-  options: { version?: string; encoding?: SecretReference_Encoding } = {},
+  options: { version?: string; encoding?: SecretReference_Encoding; part?: SecretReference_Part } = {},
 ): Reference {
   return { key, vaultSecret, ...options };
 }
@@ -76,18 +79,22 @@ export function createNew(
   key: string,
   vaultSecret: string,
   value: Secret,
-  options: ValueOptions & { encoding?: SecretReference_Encoding; storedEncoding?: SecretReference_Encoding } = {},
+  options: ValueOptions & {
+    encoding?: SecretReference_Encoding;
+    part?: SecretReference_Part;
+    storedEncoding?: SecretReference_Encoding;
+  } = {},
 ): Reference {
-  const { encoding, storedEncoding, ...rest } = options;
-  return { key, vaultSecret, encoding, create: { ...rest, encoding: storedEncoding, value: hidden(value) } };
+  const { encoding, part, storedEncoding, ...rest } = options;
+  return { key, vaultSecret, encoding, part, create: { ...rest, encoding: storedEncoding, value: hidden(value) } };
 }
 
 // ---- As messages ----
 
 /** References as they are sent: what only the service says is left out. */
 export function referencesOf(references: readonly Reference[]): MessageInitShape<typeof SecretReferenceSchema>[] {
-  return references.map(({ key, vaultSecret, version, encoding, create }) =>
-    given({ key, vaultSecret, version, encoding, create: create && valueOf(create) }),
+  return references.map(({ key, vaultSecret, version, encoding, part, create }) =>
+    given({ key, vaultSecret, version, encoding, part, create: create && valueOf(create) }),
   );
 }
 
