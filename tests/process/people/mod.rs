@@ -241,7 +241,7 @@ async fn completions_and_manual_pages_know_every_command() {
     for command in [
         "secrets-create",
         "secrets-watch",
-        "secrets-certificates-add",
+        "secrets-certificates",
         "vault-rotate",
         "vault-check",
         "audit-list",
