@@ -106,7 +106,9 @@ async fn a_purpose_gives_the_type_and_refuses_one_that_does_not_fit() {
     let type_at_edge = world.secrets().get("a").await.unwrap().type_;
     assert_eq!(type_at_edge.as_deref(), Some("kubernetes.io/dockerconfigjson"));
 
-    let tls = || for_purpose("broker-tls", vec![existing("tls.crt", "pull"), existing("tls.key", "pull")]);
+    let pair = rcgen::generate_simple_self_signed(["broker".to_owned()]).unwrap();
+    world.seed("pair", &format!("{}{}", pair.signing_key.serialize_pem(), pair.cert.pem())).await;
+    let tls = || for_purpose("broker-tls", vec![existing("tls.crt", "pair"), existing("tls.key", "pair")]);
     let checked = |secret_type: &str| CreateSyncedSecretRequest {
         synced_secret_id: "b".to_owned(),
         validate_only: true,

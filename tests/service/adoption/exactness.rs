@@ -33,14 +33,14 @@ async fn keys_that_no_reference_can_express_are_all_listed_and_their_adoption_is
     let objects = [
         "objectName: db\nobjectType: secret\n",
         "objectName: db\nobjectType: secret\nobjectAlias: old\nobjectVersionHistory: 2\n",
-        "objectName: db\nobjectType: cert\nobjectAlias: cert\n",
+        "objectName: db\nobjectType: key\nobjectAlias: key\n",
         "objectName: db\nobjectType: secret\nobjectAlias: pfx\nobjectFormat: pfx\n",
     ];
     let keys = [
         ("db", "plain"),
         ("old/0", "newest"),
         ("old/1", "older"),
-        ("cert", "certificate"),
+        ("key", "public"),
         ("pfx", "store"),
         ("nowhere", "lost"),
     ];
@@ -50,7 +50,7 @@ async fn keys_that_no_reference_can_express_are_all_listed_and_their_adoption_is
         let told = listed(&mut world, "mixed").await;
         let shown: Vec<_> =
             told.references.iter().map(|held| (held.key.as_str(), held.problem.is_some())).collect();
-        let all = ["plain", "newest", "older", "certificate", "store", "lost"];
+        let all = ["plain", "newest", "older", "public", "store", "lost"];
         assert_eq!(shown, all.map(|key| (key, key != "plain")), "{told:?}");
         let before = world.syncs().get("mixed").await.unwrap();
 

@@ -144,13 +144,14 @@ impl List {
     async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
         let secret = get(client, &self.list).await?;
         output.print(&secret, |secret| {
-            table(["KEY", "VAULT SECRET", "VERSION", "STATE", "EXPIRES"], secret.references.iter().map(row))
+            let header = ["KEY", "VAULT SECRET", "VERSION", "STATE", "SUBJECT", "ISSUER", "EXPIRES"];
+            table(header, secret.references.iter().map(row))
         })
     }
 }
 
 /// The row of an entry.
-fn row(entry: &SecretReference) -> [comfy_table::Cell; 5] {
+fn row(entry: &SecretReference) -> [comfy_table::Cell; 7] {
     let versions = [entry.synced_version.as_str(), entry.version.as_str(), "latest"];
     let version = versions.into_iter().find(|version| !version.is_empty()).unwrap_or_default();
     let state = match &entry.problem {
@@ -158,12 +159,23 @@ fn row(entry: &SecretReference) -> [comfy_table::Cell; 5] {
         None if entry.synced_version.is_empty() => "Pending",
         None => "Synced",
     };
+    let facts = entry.certificate.as_ref();
+    let subject = match facts {
+        Some(facts) if facts.revocation_list => "(revocation list)",
+        facts => facts.map_or("", |facts| &facts.subject),
+    };
+    // What comes first: the date of the version, or that of the certificate.
+    let of_certificate = facts.and_then(|facts| facts.expire_time.as_ref());
+    let expires = entry.expire_time.iter().chain(of_certificate);
+    let first = expires.min_by_key(|at| (at.seconds, at.nanos));
     [
         cell(&entry.key),
         cell(id(&entry.vault_secret)),
         cell(version),
         cell(state),
-        cell(&when(entry.expire_time.as_ref())),
+        cell(subject),
+        cell(facts.map_or("", |facts| &facts.issuer)),
+        cell(&when(first)),
     ]
 }
 
