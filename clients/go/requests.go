@@ -19,7 +19,7 @@ type Reference struct {
 	VaultSecret string // "vaultSecrets/{name in the vault}".
 	Version     string // A pinned version; follows the latest where empty.
 	Encoding    pb.SecretReference_Encoding
-	Part        pb.SecretReference_Part // Of a certificate; the whole value where it is unspecified.
+	Part        pb.SecretReference_Part // Of a certificate; unspecified, the one that it has, or the whole value.
 	Create      *NewSecret              // Creates the vault secret first.
 }
 

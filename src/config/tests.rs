@@ -196,7 +196,10 @@ fn the_extension_needs_the_file_of_a_custom_cloud_and_of_no_other() {
     }
     assert_eq!(with(own, "custom", "secret-store", file).unwrap(), CloudName::Custom);
     assert_eq!(with(own, "custom", "direct", "").unwrap(), CloudName::Custom);
-    assert_eq!(with(own, "custom", "auto", "").unwrap(), CloudName::Custom);
+    // The cluster could choose the Secret Store engine.
+    let refused = with(own, "custom", "auto", "").unwrap_err().0;
+    assert!(refused[0].to_string().contains("secret_store.cloud_env_file: required"), "{refused:#?}");
+    assert_eq!(with(own, "custom", "auto", file).unwrap(), CloudName::Custom);
     let government = "https://contoso.vault.usgovcloudapi.net";
     for cloud in ["custom", "us-government"] {
         assert_eq!(with(government, cloud, "secret-store", "").unwrap(), CloudName::UsGovernment);

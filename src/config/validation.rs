@@ -328,11 +328,12 @@ fn check_cloud_of_extension(config: &Config, errors: &mut ErrorCollector) {
     if is_set && config.cloud.name != CloudName::Custom {
         errors.add(path, "only used with cloud.name = \"custom\"; remove it, or set cloud.name");
     }
-    if !is_set && config.sync.engine == Engine::SecretStore && cloud_of_vault(config) == CloudName::Custom {
+    // The engine is not known here where the cluster decides.
+    if !is_set && config.sync.engine != Engine::Direct && cloud_of_vault(config) == CloudName::Custom {
         let how = how_to_set(path);
         let problem = format!(
-            "required for a vault of a custom cloud with sync.engine = \"secret-store\": without it the Secret Store \
-             extension would look for the vault in the public cloud; {how}, or set sync.engine = \"direct\""
+            "required for a vault of a custom cloud unless sync.engine = \"direct\": without it the Secret Store extension \
+             would look for the vault in the public cloud; {how}, or set sync.engine"
         );
         errors.add(path, problem);
     }

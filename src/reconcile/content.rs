@@ -1,11 +1,13 @@
-//! The bytes of a reference. A value that holds a certificate is read on a thread for blocking work: to open a PFX can take a
-//! second.
+//! The bytes of a reference. A value that holds a certificate is read on a thread for blocking work, two at a time: to open a PFX
+//! can take a second.
 
 use secrecy::SecretString;
-use tokio::task::spawn_blocking;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 use zeroize::Zeroizing;
 
-use crate::model::{Contents, Reference, ValueError};
+use crate::model::{CertificateError, Contents, Reference, ValueError};
+
+static READERS: Semaphore = Semaphore::const_new(2);
 
 /// What a Secret gets of this value for a reference. `is_pfx`: whether it is the value of a certificate that the vault keeps as
 /// PFX.
@@ -17,9 +19,16 @@ pub async fn content(
 ) -> Result<Zeroizing<Vec<u8>>, ValueError> {
     let secret_type = contents.secret_type();
     let bytes = if reference.reads_certificates(secret_type, is_pfx) {
+        let reader = READERS.acquire().await.expect("it is never closed");
         let (secret_type, reference, value) = (secret_type.clone(), reference.clone(), value.clone());
-        let read = spawn_blocking(move || reference.content(&secret_type, &value, is_pfx));
-        read.await.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))?
+        let read = spawn_blocking(move || {
+            let content = reference.content(&secret_type, &value, is_pfx);
+            // Also if nobody waits any more.
+            drop(reader);
+            content
+        });
+        // A parser that panics has read no certificate.
+        read.await.unwrap_or(Err(CertificateError::Unreadable.into()))?
     } else {
         reference.content(secret_type, value, is_pfx)?
     };

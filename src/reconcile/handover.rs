@@ -3,12 +3,18 @@
 
 use std::time::Duration;
 
-use super::{Reconciler, queue::Requeue, recording::event};
+use super::{
+    Reconciler, SharedReads,
+    failure::{explain, vault_retry},
+    queue::Requeue,
+    recording::event,
+};
 use crate::{
     edge::EdgeError,
-    edge::engine::{Engine, Failure, Objection, Preparation, Released, Retry},
-    model::{AuditAction, Origin, Reason, State, SyncEngine},
+    edge::engine::{Engine, Failure, Objection, Preparation, Released, Retry, extension_objection},
+    model::{AuditAction, Encoding, Origin, Part, Reason, Reference, State, SyncEngine},
     store::{Record, StoreError},
+    vault::Priority,
 };
 
 /// The progress of a release.
@@ -40,6 +46,9 @@ impl Reconciler {
             }
             Some(Objection::Engine(error)) => return self.record_failure(record, (&error).into()).await,
         }
+        if let Some(failure) = self.objection_of_values(record, to).await {
+            return self.record_failure(record, failure).await;
+        }
         let Released { secret, must_rewrite } =
             match self.release(record, &self.0.engines.of(record.engine)).await? {
                 Ok(Progress::Wait(pause)) => return Ok(Requeue::After(pause)),
@@ -59,6 +68,32 @@ impl Reconciler {
             }
         })
         .await
+    }
+
+    /// Why the other engine can't take what the references say out of their vault secrets.
+    async fn objection_of_values(&self, record: &Record, to: SyncEngine) -> Option<Failure> {
+        if to != SyncEngine::SecretStore {
+            return None;
+        }
+        let reads = SharedReads::new(self.0.vault.clone(), Priority::Background);
+        let is_plain =
+            |reference: &&Reference| reference.part == Part::Whole && reference.encoding == Encoding::Utf8;
+        for reference in record.secret.references.iter().filter(|reference| !is_plain(reference)) {
+            let described = reads.describe(&reference.vault_secret, reference.version.as_ref()).await;
+            let described = match described {
+                Ok(described) => described,
+                Err(error) => {
+                    let (reason, message) = (error.condition_reason(), explain(&error));
+                    let retry = vault_retry(&error, Retry::Later);
+                    return Some(Failure { reason, message, problems: Vec::new(), retry });
+                }
+            };
+            let latest = described.versions.first();
+            if let Some(why) = latest.and_then(|latest| extension_objection(reference, &latest.secret)) {
+                return Some(unfit(&why));
+            }
+        }
+        None
     }
 
     /// Removes leftover objects through which the other engine would still write the Secret: a SecretSync
@@ -124,6 +159,10 @@ impl Reconciler {
     ) -> Result<Requeue, StoreError> {
         let mut transaction = self.0.store.begin().await?;
         let Some(mut current) = transaction.current(record.secret.uid) else { return Ok(Requeue::Never) };
+        // The other engine was asked about what it was then.
+        if current.secret.generation != record.secret.generation {
+            return Ok(Requeue::Now);
+        }
         change(&mut current);
         let detail = format!("From {} to {}.", record.engine.as_str(), current.engine.as_str());
         transaction.update(current).await?;

@@ -334,7 +334,8 @@ impl Reconciler {
         }
     }
 
-    fn is_creating(&self, uid: Uuid) -> bool {
+    /// Whether a call is storing new vault secrets of it right now.
+    pub fn is_creating(&self, uid: Uuid) -> bool {
         self.0.creating.lock().contains_key(&uid)
     }
 

@@ -6,8 +6,8 @@ use super::not_before;
 use crate::{
     edge::Written,
     model::{
-        self, CertificateKind, Condition, ConditionType, Reason, Reference, ReferenceStatus, State, Status,
-        SyncedSecret, VaultSecretVersion, VaultValue,
+        self, CertificateFacts, CertificateKind, Condition, ConditionType, Reason, Reference,
+        ReferenceStatus, State, Status, SyncedSecret, VaultSecretVersion, VaultValue,
     },
     store::{EdgeRecord, Record},
 };
@@ -80,6 +80,24 @@ pub(super) fn synced(
     set_not_yet_valid(record, now);
 }
 
+/// Records what was read of the certificates at the edge; nothing if they were not read.
+pub(super) fn certificates(
+    secret: &mut SyncedSecret,
+    attempted: &Record,
+    read: Vec<Option<CertificateFacts>>,
+) {
+    if read.is_empty() {
+        return;
+    }
+    for (reference, certificate) in attempted.secret.references.iter().zip(read) {
+        if let Some(held) = secret.references.iter_mut().find(|held| held.has_same_spec(reference)) {
+            held.status.certificate = certificate;
+        }
+    }
+    let expiring = expiring(&secret.references, Timestamp::now());
+    secret.set_condition(expiring);
+}
+
 /// Records whether a version is not valid yet, if one ever was. `now`: by the vault's clock.
 pub(super) fn set_not_yet_valid(record: &mut Record, now: Timestamp) {
     if let Some(condition) = not_before::condition(record.engine, &record.secret, now) {
@@ -121,37 +139,61 @@ pub(super) fn failed(
     secret.set_condition(Condition::new(ConditionType::Synced, Status::False, reason, message));
 }
 
+/// Dates that the condition `Expiring` names.
+const NAMED: usize = 5;
+
 /// The `Expiring` condition of what is at the edge, at this time: by the dates of the versions in the vault, and by those that
 /// the certificates themselves have.
 pub fn expiring(references: &[Reference], now: Timestamp) -> Condition {
-    let first = references.iter().flat_map(dates).min_by_key(|(expires, ..)| *expires);
-    let (status, reason, message) = match first {
-        Some((expires, expiring, remedy)) if expires <= now => {
-            (Status::True, Reason::Expired, format!("{expiring} expired at {expires}. {remedy}."))
-        }
-        Some((expires, expiring, remedy)) if expires <= now + (EXPIRES_SOON_DAYS * 24).hours() => {
-            (Status::True, Reason::ExpiresSoon, format!("{expiring} expires at {expires}. {remedy} before."))
-        }
-        _ => (Status::False, Reason::NotExpiring, "Nothing expires within 30 days.".to_owned()),
+    let soon = now + (EXPIRES_SOON_DAYS * 24).hours();
+    let mut dates: Vec<_> = references.iter().flat_map(dates).collect();
+    // A revocation list lives for days: it is no news until it is overdue.
+    dates.retain(|date| date.at <= if date.is_short_lived { now } else { soon });
+    dates.sort_by_key(|date| date.at);
+    let Some(first) = dates.first() else {
+        let message = "Nothing expires within 30 days.";
+        return Condition::new(ConditionType::Expiring, Status::False, Reason::NotExpiring, message);
     };
-    Condition::new(ConditionType::Expiring, status, reason, message)
+    let reason = if first.at <= now { Reason::Expired } else { Reason::ExpiresSoon };
+    let told = dates.iter().take(NAMED).map(|date| match date.at <= now {
+        true => format!("{} expired at {}. {}.", date.what, date.at, date.remedy),
+        false => format!("{} expires at {}. {} before.", date.what, date.at, date.remedy),
+    });
+    let more =
+        dates.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("And {more} more."));
+    let message = told.chain(more).collect::<Vec<_>>().join(" ");
+    Condition::new(ConditionType::Expiring, Status::True, reason, message)
 }
 
-/// When a reference expires: the time, what expires, and what to do about it.
-fn dates(reference: &Reference) -> impl Iterator<Item = (Timestamp, String, &'static str)> {
+/// A time at which something at the edge expires.
+struct Expiry {
+    at: Timestamp,
+    what: String,
+    remedy: &'static str,
+    is_short_lived: bool,
+}
+
+/// When a reference expires. The date of a version that is the one of its certificate is told as that.
+fn dates(reference: &Reference) -> Vec<Expiry> {
     let named = format!("{} (key {})", reference.vault_secret, reference.key);
     let certificate = reference.status.certificate.as_ref().and_then(|facts| {
-        let (expiring, remedy) = match facts.kind {
-            CertificateKind::Certificate => ("certificate", "Renew the certificate in the vault"),
-            CertificateKind::RevocationList => {
-                ("revocation list", "Add the next revocation list to the vault")
-            }
+        let is_list = facts.kind == CertificateKind::RevocationList;
+        let (what, remedy) = match is_list {
+            false => ("certificate", "Renew the certificate in the vault"),
+            true => ("revocation list", "Add the next revocation list to the vault"),
         };
-        Some((facts.not_after?, format!("The {expiring} of {named}"), remedy))
+        let at = facts.first_not_after.or(facts.not_after)?;
+        Some(Expiry { at, what: format!("The {what} of {named}"), remedy, is_short_lived: is_list })
     });
-    let version = reference.status.expire_time;
-    let version = version.map(|expires| (expires, named, "Add a new version with AddVaultSecretVersion"));
-    version.into_iter().chain(certificate)
+    let of_certificate = certificate.as_ref().map(|certificate| certificate.at);
+    let version = reference.status.expire_time.filter(|at| Some(*at) != of_certificate);
+    let version = version.map(|at| Expiry {
+        at,
+        what: named,
+        remedy: "Add a new version with AddVaultSecretVersion",
+        is_short_lived: false,
+    });
+    version.into_iter().chain(certificate).collect()
 }
 
 #[cfg(test)]

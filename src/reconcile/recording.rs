@@ -157,6 +157,7 @@ impl Reconciler {
             // The extension wrote the Secret again at its own poll.
             current.edge.uid = Some(written.uid);
             current.edge.resource_version = Some(written.resource_version);
+            record_update::certificates(&mut current.secret, attempted, certificates);
             transaction.update(current).await?;
             transaction.commit().await?;
             return Ok(Requeue::Never);

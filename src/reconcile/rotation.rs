@@ -238,13 +238,13 @@ impl Followed {
     /// Whether all followers hold the latest version in the vault. Reads the value only if a sync would read
     /// it, too.
     async fn is_held(&self, name: &VaultSecretName, reads: &SharedReads) -> Result<bool, Arc<VaultError>> {
-        if self.users.iter().any(|record| reads_values(record.engine)) {
-            let value = reads.get(name, None).await?;
-            return Ok(self.all_hold(name, &value.version.version));
-        }
-        let description = reads.describe(name, None).await?;
         // While another version may still be added in the same second, the latest one is uncertain.
         let is_settled = self.holdings(name).all(|status| status.settled);
+        if self.users.iter().any(|record| reads_values(record.engine)) {
+            let value = reads.get(name, None).await?;
+            return Ok(is_settled && self.all_hold(name, &value.version.version));
+        }
+        let description = reads.describe(name, None).await?;
         Ok(is_settled && description.versions.iter().any(|version| self.all_hold(name, &version.version)))
     }
 

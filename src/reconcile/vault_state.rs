@@ -17,8 +17,7 @@ use super::{
 use crate::{
     edge::engine::{Failure, Retry, VaultState, reads_values, unusable_value},
     model::{
-        Contents, Reference, ReferenceStatus, ValueError, VaultSecretVersion, VaultVersion,
-        facts as certificates,
+        CertificateFacts, Contents, Reference, ReferenceStatus, ValueError, VaultSecretVersion, VaultVersion,
     },
     store::Record,
     vault::{Priority, VaultError},
@@ -156,7 +155,7 @@ fn collect(references: &[Reference], results: Vec<Result<Found, Unusable>>) -> R
     match Failure::of_references(references, problems, retry) {
         None => {
             let contents: Vec<_> = state.values.iter().map(|(bytes, _)| bytes.as_slice()).collect();
-            for (status, certificate) in state.statuses.iter_mut().zip(certificates(&contents, true)) {
+            for (status, certificate) in state.statuses.iter_mut().zip(facts(&contents)) {
                 status.certificate = certificate;
             }
             Ok(state)
@@ -165,6 +164,11 @@ fn collect(references: &[Reference], results: Vec<Result<Found, Unusable>>) -> R
             Err(failure.holding_back(references, synced.iter().map(|(place, version)| (*place, version))))
         }
     }
+}
+
+/// What the certificates among these contents are. A parser that panics knows nothing of them.
+fn facts(contents: &[&[u8]]) -> Vec<Option<CertificateFacts>> {
+    std::panic::catch_unwind(|| crate::model::facts(contents, true)).unwrap_or_default()
 }
 
 /// The status of a reference after the sync. The vault's timestamps may not tell which of several versions

@@ -153,35 +153,24 @@ fn check_edit(record: &Record, set: &[NewReference], remove: &[SecretKey]) -> Re
     }
 }
 
-/// The references without what the update from `before` to `recorded` changed in them; what others changed
-/// since stays. `None` if there is nothing to take back, or if it can't be: at least one reference and all
-/// keys of the type must stay.
-pub(super) fn undone(
+/// The references without the new keys of an edit whose values the vault refused, where they still wait for them. All else
+/// stays: others may have built on it since, and were told so. `None` if there is nothing to take back, or if it can't be: at
+/// least one reference and all keys of the type must stay.
+pub(super) fn without_refused(
     before: &SyncedSecret,
     recorded: &SyncedSecret,
     current: &SyncedSecret,
 ) -> Option<Vec<Reference>> {
-    fn of<'a>(secret: &'a SyncedSecret, key: &SecretKey) -> Option<&'a Reference> {
-        secret.references.iter().find(|reference| reference.key == *key)
-    }
-    let same = |one: Option<&Reference>, other: Option<&Reference>| match (one, other) {
-        (Some(one), Some(other)) => one.creates_the_same(other),
-        (one, other) => one.is_none() && other.is_none(),
+    let is_new = |held: &Reference| before.references.iter().all(|before| before.key != held.key);
+    let is_refused = |held: &Reference| {
+        let mut ours = recorded.references.iter();
+        held.create_pending
+            && held.create_generation == recorded.generation
+            && is_new(held)
+            && ours.any(|ours| ours.creates_the_same(held))
     };
-    let is_ours = |key: &SecretKey| {
-        let ours = of(recorded, key);
-        !same(of(before, key), ours) && same(ours, of(current, key))
-    };
-    let mut references = Vec::new();
-    for held in &current.references {
-        match is_ours(&held.key) {
-            true => references.extend(of(before, &held.key).cloned()),
-            false => references.push(held.clone()),
-        }
-    }
-    let removed = before.references.iter().filter(|held| of(current, &held.key).is_none());
-    references.extend(removed.filter(|held| is_ours(&held.key)).cloned());
-    let without = SyncedSecret { references, ..current.clone() };
+    let kept = current.references.iter().filter(|held| !is_refused(held)).cloned().collect();
+    let without = SyncedSecret { references: kept, ..current.clone() };
     let is_valid = !without.references.is_empty() && without.missing_keys().is_none();
     (is_valid && without.references != current.references).then_some(without.references)
 }
@@ -277,20 +266,34 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_taken_back_key_by_key_and_what_others_changed_since_stays() {
+    fn keys_that_were_added_without_their_values_go_and_all_else_stays() {
         let before = secret(&[("a", "1"), ("b", "2"), ("c", "3")]);
-        // It replaces a, removes b and adds d; then somebody else removes c, adds e, and replaces d.
-        let recorded = secret(&[("a", "9"), ("c", "3"), ("d", "4")]);
-        let current = secret(&[("a", "9"), ("d", "7"), ("e", "5")]);
-        let undone = |current| undone(&before, &recorded, current).map(|after| shown(&after));
-        let wanted = [("a", "1"), ("d", "7"), ("e", "5"), ("b", "2")];
-        assert_eq!(undone(&current).unwrap(), wanted.map(|(key, name)| (key.to_owned(), name.to_owned())));
-        assert_eq!(undone(&secret(&[("a", "8"), ("b", "6")])), None, "nothing of it is left");
+        // It replaces a, removes b and adds d and f; then somebody else removes c, adds e, and replaces f.
+        let mut recorded = secret(&[("a", "9"), ("c", "3"), ("d", "4"), ("f", "6")]);
+        recorded.generation = 2;
+        for (place, reference) in recorded.references.iter_mut().enumerate().filter(|(place, _)| *place != 1)
+        {
+            (reference.create_pending, reference.create_generation) = (place != 1, 2);
+        }
+        let mut current = secret(&[("e", "5"), ("f", "7")]);
+        let ours = [&recorded.references[0], &recorded.references[2]].map(Clone::clone);
+        current.references.splice(0..0, ours);
+        let left = without_refused(&before, &recorded, &current).map(|after| shown(&after));
+        let wanted = [("a", "9"), ("e", "5"), ("f", "7")];
+        assert_eq!(left.unwrap(), wanted.map(|(key, name)| (key.to_owned(), name.to_owned())));
+        // Its value came after all.
+        current.references[1].create_pending = false;
+        assert_eq!(without_refused(&before, &recorded, &current), None);
     }
 
     #[test]
     fn the_last_reference_is_not_taken_back() {
-        let (before, recorded) = (secret(&[("a", "1")]), secret(&[("a", "1"), ("b", "2")]));
-        assert_eq!(undone(&before, &recorded, &secret(&[("b", "2")])), None);
+        let before = secret(&[("a", "1")]);
+        let mut recorded = secret(&[("a", "1"), ("b", "2")]);
+        recorded.references[1].create_pending = true;
+        recorded.references[1].create_generation = recorded.generation;
+        let only = SyncedSecret { references: vec![recorded.references[1].clone()], ..recorded.clone() };
+        assert_eq!(without_refused(&before, &recorded, &only), None);
+        assert!(without_refused(&before, &recorded, &recorded).is_some());
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     reconcile::SharedReads,
 };
 
-/// Learns what the tags say, and takes the encoding from there where the caller names none. References that
+/// Completes references with what the caller left out: the part of those that are `held`, and the encoding that the tags say. Those that
 /// are `held` stay as they are, also where the tag changed since. What can't be read is told by the checks
 /// that follow.
 pub(super) async fn resolve(
@@ -18,6 +18,9 @@ pub(super) async fn resolve(
     held: &[Reference],
     reads: &SharedReads,
 ) {
+    for new in references.iter_mut() {
+        new.reference = new.keeping_part(held);
+    }
     for new in references.iter_mut().filter(|new| new.create.is_none() && !new.encoding_given) {
         if let Some(held) = held.iter().find(|held| held.has_same_source(&new.reference)) {
             new.reference.encoding = held.encoding;

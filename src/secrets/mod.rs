@@ -150,6 +150,8 @@ pub struct NewReference {
     pub create: Option<NewVaultSecret>,
     /// Whether the caller named the encoding; otherwise the tag of the vault secret does.
     pub encoding_given: bool,
+    /// Whether the caller named the part; otherwise a reference that the synced secret has keeps its part.
+    pub part_given: bool,
     /// The encoding that the tag of the vault secret names, once it is known.
     pub tagged: Option<Encoding>,
 }
@@ -328,7 +330,14 @@ impl Secrets {
 impl NewReference {
     /// A reference that is as it is.
     fn of(reference: Reference) -> Self {
-        Self { reference, create: None, encoding_given: true, tagged: None }
+        Self { reference, create: None, encoding_given: true, part_given: true, tagged: None }
+    }
+
+    /// The reference with the part that it keeps of those that the synced secret holds, where the caller names none.
+    fn keeping_part(&self, held: &[Reference]) -> Reference {
+        let kept = held.iter().find(|held| held.has_same_value(&self.reference));
+        let kept = kept.filter(|_| !self.part_given && self.create.is_none());
+        Reference { part: kept.map_or(self.reference.part, |kept| kept.part), ..self.reference.clone() }
     }
 
     /// The reference as the call that creates this generation records it.

@@ -56,9 +56,12 @@ impl Secrets {
         let given = changes.references.iter().flatten().chain(&changes.set_references);
         let existing = given.filter(|new| new.create.is_none());
         // Without an encoding, a reference keeps the one that it has.
-        let stays = |new: &&NewReference| match new.encoding_given {
-            true => is_held(&new.reference, held),
-            false => held.iter().any(|held| !held.create_pending && held.has_same_source(&new.reference)),
+        let stays = |new: &&NewReference| {
+            let reference = new.keeping_part(held);
+            match new.encoding_given {
+                true => is_held(&reference, held),
+                false => held.iter().any(|held| !held.create_pending && held.has_same_source(&reference)),
+            }
         };
         let (held, anew): (Vec<_>, Vec<_>) = existing.partition(stays);
         let names = |references: Vec<&NewReference>| {

@@ -160,7 +160,10 @@ impl Secrets {
         let creates = references.iter().any(|new| new.create.is_some());
         // New values must be stored even if the recorded references are equal: an earlier call may have been
         // cut off.
-        if changed == *record && !creates {
+        // Where another call's values are just being stored, that call may still be taken back, and with it what this one would
+        // only have confirmed.
+        let is_settled = !self.0.reconciler.is_creating(record.secret.uid);
+        if changed == *record && !creates && is_settled {
             let mut transaction = self.0.store.begin().await?;
             self.note_request(&mut transaction, call, &changed.secret).await?;
             transaction.commit().await?;
@@ -199,6 +202,10 @@ impl Secrets {
         let stale = || Error::Stale(read.secret.name());
         let mut transaction = self.0.store.begin().await?;
         let mut current = transaction.current(read.secret.uid).ok_or_else(stale)?;
+        // It was checked for the other engine.
+        if current.engine != read.engine {
+            return Err(stale());
+        }
         current.note_request(call.begun);
         // Keep what was observed since it was read.
         change(&mut current, changes, references);
@@ -219,8 +226,8 @@ impl Secrets {
     }
 
     /// Withdraws what this call recorded, because the vault refused all of it. If another call has changed it
-    /// since, an edit takes back its own references only; of any other update it stays, and its missing values
-    /// are reported as ValueNotStored.
+    /// since, an edit takes back the keys that it added without their values only; all else stays, and missing
+    /// values are reported as ValueNotStored.
     async fn withdraw_change(
         &self,
         call: &Call,
@@ -236,7 +243,7 @@ impl Secrets {
         let is_changed_since = current.secret.generation != recorded.secret.generation;
         let undone = match is_changed_since {
             false => Some(before.secret.references.clone()),
-            true if is_edit => edit::undone(&before.secret, &recorded.secret, &current.secret),
+            true if is_edit => edit::without_refused(&before.secret, &recorded.secret, &current.secret),
             true => None,
         };
         let Some(undone) = undone else {
@@ -263,8 +270,8 @@ impl Secrets {
         let detail = match is_changed_since {
             false => "The vault refused the write; the synced secret is as it was before the update.",
             true => {
-                "The vault refused the write; the references of this update are as they were before it, and \
-                 what was changed since stays."
+                "The vault refused the write; the keys that this update added are gone again, and all else \
+                 stays, because it was changed since."
             }
         };
         let event = call.event(AuditAction::UpdateSyncedSecretUndone, before.secret.name(), detail);

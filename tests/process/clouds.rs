@@ -13,7 +13,6 @@ use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};
 use secret_service::proto::synced_secret::State;
 use secret_store_extension_double::Extension;
 use serde_json::json;
-use tonic::Code;
 
 use super::process::{DIRECT, Process, configuration};
 use crate::support::{Site, requests::*};
@@ -171,26 +170,6 @@ async fn both_engines_work_in_a_custom_cloud_that_a_file_describes() {
     let told = world.walk_secret_store(&format!("cloud_env_file = {file:?}")).await;
     let file = file.to_str().unwrap();
     assert_eq!(told, parameters(&[("cloudName", "AzureStackCloud"), ("cloudEnvFileName", file)]));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_custom_cloud_that_no_file_describes_has_an_error_in_place_of_a_class_for_the_public_cloud() {
-    let mut world = InCloud::start(CUSTOM).await;
-    world.install_extension().await;
-    let mut serving = world.serve(&world.configuration("auto", "")).await;
-    world.site.seed("v", "one").await;
-    let refused = serving.client.create_synced_secret(create("pump-7", vec![existing("k", "v")])).await;
-    let told = told(&refused.unwrap_err());
-    assert_eq!(
-        (told.code, told.reason.as_str()),
-        (Code::FailedPrecondition, "CLOUD_UNKNOWN"),
-        "{}",
-        told.message
-    );
-    assert!(told.message.contains("secret_store.cloud_env_file"), "{}", told.message);
-    let classes = world.site.classes().list(&kube::api::ListParams::default()).await.unwrap();
-    assert!(classes.items.iter().all(|class| class.metadata.name.as_deref() != Some("pump-7")));
-    assert!(serving.terminate().await.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -109,10 +109,12 @@ impl Reference {
 
     /// Whether two references put the same part of the same value under the same key, decoded in whatever way.
     pub fn has_same_source(&self, other: &Self) -> bool {
-        self.key == other.key
-            && self.vault_secret == other.vault_secret
-            && self.version == other.version
-            && self.part == other.part
+        self.has_same_value(other) && self.part == other.part
+    }
+
+    /// Whether two references put the same value under the same key, or parts of it.
+    pub fn has_same_value(&self, other: &Self) -> bool {
+        self.key == other.key && self.vault_secret == other.vault_secret && self.version == other.version
     }
 
     /// Whether two references wait for the same value to be stored.

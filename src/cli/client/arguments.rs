@@ -111,7 +111,7 @@ pub(super) fn encode(references: &mut [SecretReference], encodings: &[String]) -
 
 /// The parts of a certificate that a reference may take, by their words on the command line.
 const PARTS: [(&str, Part); 6] = [
-    ("whole", Part::Unspecified),
+    ("whole", Part::Whole),
     ("certificate", Part::Certificate),
     ("chain", Part::Chain),
     ("private-key", Part::PrivateKey),

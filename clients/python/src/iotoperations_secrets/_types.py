@@ -70,7 +70,7 @@ class Part(_WireEnum):
     """What a key gets of a value that holds a certificate."""
 
     UNSPECIFIED = 0
-    """The value; in a Secret of the type ``kubernetes.io/tls`` the certificates for ``tls.crt`` and the key for ``tls.key``."""
+    """The part that a reference has already; otherwise as ``WHOLE``."""
     CERTIFICATE = 1
     CHAIN = 2
     """The certificates of its issuers."""
@@ -79,6 +79,8 @@ class Part(_WireEnum):
     """The certificate and then its chain."""
     PFX = 5
     """The bytes of the PFX file."""
+    WHOLE = 6
+    """The value; in a Secret of the type ``kubernetes.io/tls`` the certificates for ``tls.crt`` and the key for ``tls.key``."""
 
 
 class ConditionStatus(_WireEnum):

@@ -44,7 +44,7 @@ export interface Reference {
   /** Pinned version; follows the latest where empty. */
   version?: string | undefined;
   encoding?: SecretReference_Encoding | undefined;
-  /** Of a certificate; the whole value where left out. */
+  /** Of a certificate. Where left out, the one that the reference has, or the whole value. */
   part?: SecretReference_Part | undefined;
   /** Create the vault secret first. */
   create?: NewValue | undefined;

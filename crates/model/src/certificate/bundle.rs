@@ -16,6 +16,8 @@ const SCRYPT: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x04, 0x0b];
 pub(super) struct PrivateKey {
     pub(super) label: String,
     pub(super) der: Zeroizing<Vec<u8>>,
+    /// The block as it was, where it is encrypted: headers say how.
+    encrypted: Option<Zeroizing<Vec<u8>>>,
 }
 
 /// The private key and the certificates of a value.
@@ -27,26 +29,70 @@ pub(super) struct Bundle {
     pub(super) certificates: Vec<Vec<u8>>,
 }
 
+/// The certificates of a bundle, read.
+struct Chain<'a> {
+    /// The certificate, its issuer, the issuer of that one …
+    linked: Vec<&'a Vec<u8>>,
+    /// All others, as the value has them.
+    others: Vec<&'a Vec<u8>>,
+}
+
+// === impl PrivateKey ===
+
+impl PrivateKey {
+    pub(super) fn new(label: &str, der: &[u8]) -> Self {
+        Self { label: label.to_owned(), der: Zeroizing::new(der.to_vec()), encrypted: None }
+    }
+
+    fn of_block(block: Pem) -> Self {
+        let is_encrypted = block.tag() == "ENCRYPTED PRIVATE KEY"
+            || block.headers().get("Proc-Type").is_some_and(|kind| kind.contains("ENCRYPTED"));
+        let encrypted = is_encrypted.then(|| text_of(&block));
+        let label = block.tag().to_owned();
+        Self { label, der: Zeroizing::new(block.into_contents()), encrypted }
+    }
+
+    fn pem(&self) -> Zeroizing<Vec<u8>> {
+        match &self.encrypted {
+            Some(block) => block.clone(),
+            None => encode([(self.label.as_str(), self.der.as_slice())]),
+        }
+    }
+
+    /// In a form; a key of a kind that has no form of its own, as it is.
+    fn pem_in(&self, form: KeyForm) -> Zeroizing<Vec<u8>> {
+        let traditional = (form == KeyForm::Traditional && self.encrypted.is_none())
+            .then(|| private_key::traditional(self))
+            .flatten();
+        traditional.as_ref().unwrap_or(self).pem()
+    }
+}
+
+// === impl Bundle ===
+
 impl Bundle {
-    /// Reads a value in whatever form.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, CertificateError> {
+    /// Reads a value in whatever form; a PFX only if it may be one. To open a PFX that somebody made up can take minutes
+    /// and a gigabyte, so only those that the vault itself wrote are opened.
+    pub(super) fn parse(bytes: &[u8], may_be_pfx: bool) -> Result<Self, CertificateError> {
         if memchr::memmem::find(bytes, b"-----BEGIN ").is_some() {
             return Self::of_pem(bytes);
         }
         if let Ok((b"", _)) = X509Certificate::from_der(bytes) {
             return Ok(Self { key: None, certificates: vec![bytes.to_vec()] });
         }
-        Self::of_pfx(bytes).map_err(|_| CertificateError::Unreadable)
+        match may_be_pfx {
+            true => Self::of_pfx(bytes),
+            false => Err(CertificateError::Unreadable),
+        }
     }
 
     fn of_pem(bytes: &[u8]) -> Result<Self, CertificateError> {
         let mut bundle = Self::default();
         for block in pem::parse_many(bytes).map_err(|_| CertificateError::Unreadable)? {
-            let label = block.tag().to_owned();
-            if label == CERTIFICATE {
+            if block.tag() == CERTIFICATE {
                 bundle.certificates.push(block.into_contents());
-            } else if label.ends_with("PRIVATE KEY") {
-                bundle.key = Some(PrivateKey { label, der: Zeroizing::new(block.into_contents()) });
+            } else if block.tag().ends_with("PRIVATE KEY") {
+                bundle.key = Some(PrivateKey::of_block(block));
             }
         }
         Ok(bundle)
@@ -55,29 +101,27 @@ impl Bundle {
     /// Reads a PFX file, or its base64.
     pub(super) fn of_pfx(value: &[u8]) -> Result<Self, CertificateError> {
         let (_, archive) = open_pfx(value)?;
-        let key = archive.keys.last().map(|bag| PrivateKey {
-            label: "PRIVATE KEY".to_owned(),
-            der: Zeroizing::new(bag.key.as_der().to_vec()),
-        });
+        let key = archive.keys.last().map(|bag| PrivateKey::new("PRIVATE KEY", bag.key.as_der()));
         let certificates = archive.certs.iter().map(|bag| bag.cert.as_der().to_vec()).collect();
-        let mut bundle = Self { key, certificates };
-        bundle.certificates = bundle.in_order().into_iter().cloned().collect();
-        Ok(bundle)
+        let bundle = Self { key, certificates };
+        let Chain { linked, others } = bundle.chain_of()?;
+        let certificates = linked.into_iter().chain(others).cloned().collect();
+        Ok(Self { certificates, ..bundle })
     }
 
     /// The private key in PEM.
     pub(super) fn private_key(&self, form: KeyForm) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
         let key = self.key.as_ref().ok_or(CertificateError::NoPrivateKey)?;
-        if key.label == "ENCRYPTED PRIVATE KEY" {
-            return Err(CertificateError::EncryptedKey);
+        match key.encrypted {
+            Some(_) => Err(CertificateError::EncryptedKey),
+            None => Ok(key.pem_in(form)),
         }
-        match form {
-            KeyForm::Unchanged => Ok(encode([(key.label.as_str(), key.der.as_slice())])),
-            KeyForm::Traditional => {
-                let key = private_key::traditional(key)?;
-                Ok(encode([(key.label.as_str(), key.der.as_slice())]))
-            }
-        }
+    }
+
+    /// What `tls.key` gets: the private key in the form of its kind, where it has one.
+    pub(super) fn tls_key(&self) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
+        let key = self.key.as_ref().ok_or(CertificateError::NoPrivateKey)?;
+        Ok(key.pem_in(KeyForm::Traditional))
     }
 
     /// All certificates, in the order of the value.
@@ -87,17 +131,18 @@ impl Bundle {
 
     /// The certificate that belongs to the private key, or else that no other one is issued by.
     pub(super) fn certificate(&self) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-        encode_certificates(self.in_order().into_iter().take(1), CertificateError::NoCertificate)
+        let chain = self.chain_of()?;
+        encode_certificates(chain.linked.into_iter().take(1), CertificateError::NoCertificate)
     }
 
     /// The certificates of the issuers.
     pub(super) fn chain(&self) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-        encode_certificates(self.in_order().into_iter().skip(1), CertificateError::NoChain)
+        encode_certificates(self.chain_of()?.linked.into_iter().skip(1), CertificateError::NoChain)
     }
 
     /// The certificate and those of its issuers.
     pub(super) fn full_chain(&self) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-        encode_certificates(self.in_order().into_iter(), CertificateError::NoCertificate)
+        encode_certificates(self.chain_of()?.linked.into_iter(), CertificateError::NoCertificate)
     }
 
     /// The private key, and then all certificates.
@@ -107,18 +152,31 @@ impl Bundle {
         Ok(encode(key.chain(certificates)))
     }
 
-    /// The certificate, its issuer, the issuer of that one …, and then all others as the value has them.
-    pub(super) fn in_order(&self) -> Vec<&Vec<u8>> {
-        let mut left: Vec<_> = self.certificates.iter().filter_map(|der| Some((der, parsed(der)?))).collect();
-        let Some(first) = self.leaf(&left) else { return Vec::new() };
-        let mut ordered = vec![left.remove(first)];
+    /// The certificate that all others issue, if there is one.
+    pub(super) fn own(&self) -> Option<&Vec<u8>> {
+        self.chain_of().ok()?.linked.first().copied()
+    }
+
+    fn chain_of(&self) -> Result<Chain<'_>, CertificateError> {
+        let mut left = Vec::with_capacity(self.certificates.len());
+        for der in &self.certificates {
+            left.push((der, parsed(der).ok_or(CertificateError::Unreadable)?));
+        }
+        let Some(first) = self.leaf(&left) else {
+            return Ok(Chain { linked: Vec::new(), others: Vec::new() });
+        };
+        let mut linked = vec![left.remove(first)];
+        left.retain(|(der, _)| *der != linked[0].0);
         while let Some(place) = {
-            let issued = &ordered[ordered.len() - 1].1;
+            let issued = &linked[linked.len() - 1].1;
             left.iter().position(|(_, other)| other.subject() == issued.issuer())
         } {
-            ordered.push(left.remove(place));
+            linked.push(left.remove(place));
         }
-        ordered.into_iter().chain(left).map(|(der, _)| der).collect()
+        Ok(Chain {
+            linked: linked.into_iter().map(|(der, _)| der).collect(),
+            others: left.into_iter().map(|(der, _)| der).collect(),
+        })
     }
 
     fn leaf(&self, certificates: &[(&Vec<u8>, X509Certificate<'_>)]) -> Option<usize> {
@@ -169,10 +227,9 @@ fn encode_certificates<'a>(
 
 /// PEM as Go writes it: lines of 64 characters that end with a line feed.
 fn encode<'a>(blocks: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Zeroizing<Vec<u8>> {
-    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
     let blocks = blocks.into_iter().map(|(label, der)| {
         let block = Pem::new(label, der);
-        let text = Zeroizing::new(pem::encode_config(&block, config).into_bytes());
+        let text = text_of(&block);
         drop(Zeroizing::new(block.into_contents()));
         text
     });
@@ -181,4 +238,9 @@ fn encode<'a>(blocks: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Zeroizin
     let mut text = Zeroizing::new(Vec::with_capacity(blocks.iter().map(|block| block.len()).sum()));
     blocks.iter().for_each(|block| text.extend_from_slice(block));
     text
+}
+
+fn text_of(block: &Pem) -> Zeroizing<Vec<u8>> {
+    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+    Zeroizing::new(pem::encode_config(block, config).into_bytes())
 }

@@ -30,6 +30,9 @@ pub struct CertificateFacts {
     pub not_before: Option<Timestamp>,
     /// When it expires; of a revocation list, when the next one is due.
     pub not_after: Option<Timestamp>,
+    /// When the first of all certificates in the value expires, where that is before [`Self::not_after`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_not_after: Option<Timestamp>,
     /// SHA-1 of the DER, in upper-case hex, as Azure and Windows show it. Not a proof of anything.
     pub sha1_thumbprint: String,
     /// SHA-256 of the DER, in upper-case hex.
@@ -73,13 +76,13 @@ pub fn facts(contents: &[&[u8]], reads_keys: bool) -> Vec<Option<CertificateFact
 /// No PFX: to open one takes long, and it was opened when it was made.
 fn read(content: &[u8]) -> Option<Bundle> {
     if memchr::memmem::find(content, b"-----BEGIN ").is_some() {
-        return Bundle::parse(content).ok();
+        return Bundle::parse(content, false).ok();
     }
     parsed(content).map(|_| Bundle { key: None, certificates: vec![content.to_vec()] })
 }
 
 fn of_certificate(bundle: &Bundle, keys: &[Vec<u8>]) -> Option<CertificateFacts> {
-    let der = *bundle.in_order().first()?;
+    let der = bundle.own()?;
     let certificate = parsed(der)?;
     let public = &certificate.public_key().subject_public_key.data;
     let key_matches = match keys.iter().any(|key| key.as_slice() == public.as_ref()) {
@@ -88,6 +91,7 @@ fn of_certificate(bundle: &Bundle, keys: &[Vec<u8>]) -> Option<CertificateFacts>
         false if keys.is_empty() || certificate.is_ca() => None,
         false => Some(false),
     };
+    let end = time(&certificate.validity().not_after);
     let names = certificate.subject_alternative_name().ok().flatten();
     let names = names.iter().flat_map(|names| &names.value.general_names).take(NAMES);
     Some(CertificateFacts {
@@ -97,12 +101,18 @@ fn of_certificate(bundle: &Bundle, keys: &[Vec<u8>]) -> Option<CertificateFacts>
         subject_alternative_names: names.filter_map(alternative_name).collect(),
         not_before: time(&certificate.validity().not_before),
         not_after: time(&certificate.validity().not_after),
+        first_not_after: first_not_after(bundle).filter(|first| Some(*first) != end),
         sha1_thumbprint: thumbprint(&digest::SHA1_FOR_LEGACY_USE_ONLY, der),
         sha256_thumbprint: thumbprint(&digest::SHA256, der),
         is_ca: certificate.is_ca(),
         key_matches,
         count: u32::try_from(bundle.certificates.len()).unwrap_or(u32::MAX),
     })
+}
+
+fn first_not_after(bundle: &Bundle) -> Option<Timestamp> {
+    let ends = bundle.certificates.iter().filter_map(|der| time(&parsed(der)?.validity().not_after));
+    ends.min()
 }
 
 fn of_revocation_list(content: &[u8]) -> Option<CertificateFacts> {
@@ -122,6 +132,7 @@ fn of_revocation_list(content: &[u8]) -> Option<CertificateFacts> {
         subject_alternative_names: Vec::new(),
         not_before: time(&list.last_update()),
         not_after: list.next_update().as_ref().and_then(time),
+        first_not_after: None,
         sha1_thumbprint: thumbprint(&digest::SHA1_FOR_LEGACY_USE_ONLY, der),
         sha256_thumbprint: thumbprint(&digest::SHA256, der),
         is_ca: false,

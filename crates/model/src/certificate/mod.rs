@@ -37,8 +37,8 @@ pub enum Part {
 /// Why a value does not have the part of a certificate that is asked for. Never shows the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum CertificateError {
-    /// Neither PEM, nor DER, nor a PFX that opens without a password.
-    #[error("it is neither PEM, nor DER, nor a PFX without a password")]
+    /// Neither PEM nor DER, or a certificate in it can't be read.
+    #[error("it is neither a certificate in PEM nor one in DER; a PFX must be a certificate of the vault")]
     Unreadable,
     /// No certificate in it.
     #[error("it has no certificate")]
@@ -52,11 +52,8 @@ pub enum CertificateError {
     /// The private key has a passphrase.
     #[error("its private key is encrypted")]
     EncryptedKey,
-    /// A key of a kind that has no form of its own in `kubernetes.io/tls`.
-    #[error("its private key is neither RSA nor EC on one of the curves P-256, P-384 and P-521")]
-    UnsupportedKey,
-    /// Not a PFX.
-    #[error("it is not a PFX without a password")]
+    /// Not a PFX of the vault.
+    #[error("it is not a certificate that the vault keeps as PFX")]
     NotPfx,
 }
 
@@ -103,25 +100,32 @@ impl FromStr for Part {
     }
 }
 
-/// The part of a value.
+/// The part of a value. `is_pfx`: whether it is a certificate that the vault keeps as PFX.
 pub(crate) fn part_of(
     bytes: Zeroizing<Vec<u8>>,
     part: Part,
     form: KeyForm,
+    is_pfx: bool,
 ) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
     match part {
         Part::Whole => Ok(bytes),
-        Part::Pfx => bundle::pfx_file(&bytes),
-        Part::PrivateKey => Bundle::parse(&bytes)?.private_key(form),
-        Part::Certificate => Bundle::parse(&bytes)?.certificate(),
-        Part::Chain => Bundle::parse(&bytes)?.chain(),
-        Part::FullChain => Bundle::parse(&bytes)?.full_chain(),
+        Part::Pfx if is_pfx => bundle::pfx_file(&bytes),
+        Part::Pfx => Err(CertificateError::NotPfx),
+        Part::PrivateKey => Bundle::parse(&bytes, is_pfx)?.private_key(form),
+        Part::Certificate => Bundle::parse(&bytes, is_pfx)?.certificate(),
+        Part::Chain => Bundle::parse(&bytes, is_pfx)?.chain(),
+        Part::FullChain => Bundle::parse(&bytes, is_pfx)?.full_chain(),
     }
 }
 
 /// All certificates of a value in their order, as the Secret Store extension writes `tls.crt`.
-pub(crate) fn certificates(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-    Bundle::parse(bytes)?.certificates()
+pub(crate) fn certificates(bytes: &[u8], is_pfx: bool) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
+    Bundle::parse(bytes, is_pfx)?.certificates()
+}
+
+/// The private key of a value, as the Secret Store extension writes `tls.key`. A key that it can't write stays as it is.
+pub(crate) fn tls_key(bytes: &[u8], is_pfx: bool) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
+    Bundle::parse(bytes, is_pfx)?.tls_key()
 }
 
 /// A PFX in base64, as the vault keeps it, in PEM: the private key and then the certificates, as Azure's provider of the

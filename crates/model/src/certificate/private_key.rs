@@ -12,7 +12,7 @@ use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use sec1::{EcParameters, EcPrivateKey, der::Encode};
 use zeroize::Zeroizing;
 
-use super::{CertificateError, bundle::PrivateKey};
+use super::bundle::PrivateKey;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
@@ -23,15 +23,14 @@ const CURVES: [(ObjectIdentifier, &EcdsaSigningAlgorithm); 3] = [
     (ObjectIdentifier::new_unwrap("1.3.132.0.35"), &ECDSA_P521_SHA512_ASN1_SIGNING),
 ];
 
-/// The key in PKCS #1 or SEC 1, as Go's `x509.MarshalPKCS1PrivateKey` and `x509.MarshalECPrivateKey` write it.
-pub(super) fn traditional(key: &PrivateKey) -> Result<PrivateKey, CertificateError> {
-    let pkcs1 = inner_rsa(&key.der).unwrap_or(&key.der);
-    if rsa::KeyPair::from_der(pkcs1).is_ok() {
-        return Ok(PrivateKey { label: "RSA PRIVATE KEY".to_owned(), der: Zeroizing::new(pkcs1.to_vec()) });
+/// The key in PKCS #1 or SEC 1, as Go's `x509.MarshalPKCS1PrivateKey` and `x509.MarshalECPrivateKey` write it; none for other
+/// kinds of keys.
+pub(super) fn traditional(key: &PrivateKey) -> Option<PrivateKey> {
+    if let Some(pkcs1) = inner_rsa(&key.der) {
+        return Some(PrivateKey::new("RSA PRIVATE KEY", pkcs1));
     }
-    let (curve, pair) = ec_pair(&key.der).ok_or(CertificateError::UnsupportedKey)?;
-    let der = sec1(curve, &pair).ok_or(CertificateError::UnsupportedKey)?;
-    Ok(PrivateKey { label: "EC PRIVATE KEY".to_owned(), der })
+    let (curve, pair) = ec_pair(&key.der)?;
+    Some(PrivateKey::new("EC PRIVATE KEY", &sec1(curve, &pair)?))
 }
 
 /// The bits of the public key as a certificate has them; none for a kind of key that is not known.

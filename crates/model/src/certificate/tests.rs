@@ -12,7 +12,7 @@ fn joined(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn part(value: &[u8], part: Part) -> Result<String, CertificateError> {
-    let bytes = part_of(Zeroizing::new(value.to_vec()), part, KeyForm::Unchanged)?;
+    let bytes = part_of(Zeroizing::new(value.to_vec()), part, KeyForm::Unchanged, true)?;
     Ok(String::from_utf8(bytes.to_vec()).unwrap())
 }
 
@@ -46,10 +46,16 @@ fn a_value_without_the_part_says_what_it_lacks() {
     assert_eq!(part(key, Part::FullChain), Err(CertificateError::NoCertificate));
     assert_eq!(part(leaf, Part::Chain), Err(CertificateError::NoChain));
     assert_eq!(part(leaf, Part::Pfx), Err(CertificateError::NotPfx));
-    assert_eq!(part(b"hunter2", Part::Certificate), Err(CertificateError::Unreadable));
-    assert_eq!(part(file!("password.pfx"), Part::Certificate), Err(CertificateError::Unreadable));
+    let plain = |value: &[u8]| {
+        part_of(Zeroizing::new(value.to_vec()), Part::Certificate, KeyForm::Unchanged, false).map(drop)
+    };
+    assert_eq!(plain(b"hunter2"), Err(CertificateError::Unreadable));
+    assert_eq!(plain(file!("rsa.legacy.pfx")), Err(CertificateError::Unreadable), "nobody knows who made it");
+    assert_eq!(part(file!("password.pfx"), Part::Certificate), Err(CertificateError::NotPfx));
     let broken = "-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n";
     assert!(part(broken.as_bytes(), Part::Certificate).is_err());
+    let unreadable = [broken.replace("hunter2", "AAAA").as_bytes(), leaf].concat();
+    assert_eq!(part(&unreadable, Part::FullChain), Err(CertificateError::Unreadable));
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     assert_eq!(part(encrypted.as_bytes(), Part::PrivateKey), Err(CertificateError::EncryptedKey));
 }
@@ -71,7 +77,7 @@ fn a_pfx_has_the_parts_of_a_bundle() {
             assert_eq!(part(value, Part::Certificate).unwrap(), text(&[leaf]));
             assert_eq!(part(value, Part::Chain).unwrap(), text(&[intermediate, root]));
             assert_eq!(part(value, Part::PrivateKey).unwrap(), text(&[key]));
-            let file = part_of(Zeroizing::new(value.to_vec()), Part::Pfx, KeyForm::Unchanged).unwrap();
+            let file = part_of(Zeroizing::new(value.to_vec()), Part::Pfx, KeyForm::Unchanged, true).unwrap();
             assert_eq!(file.as_slice(), pfx);
         }
         let all = pem_of_pfx(encoded.as_bytes()).unwrap();
@@ -90,13 +96,16 @@ fn a_key_in_its_traditional_form_is_what_go_writes() {
         (file!("p521.pkcs8.pem"), file!("p521.traditional.pem")),
     ] {
         for input in [pkcs8, traditional] {
-            let written = part_of(Zeroizing::new(input.to_vec()), Part::PrivateKey, KeyForm::Traditional);
+            let input = Zeroizing::new(input.to_vec());
+            let written = part_of(input, Part::PrivateKey, KeyForm::Traditional, false);
             assert_eq!(str::from_utf8(&written.unwrap()).unwrap(), text(&[traditional]));
         }
     }
-    let ed25519 = Zeroizing::new(file!("ed25519.pkcs8.pem").to_vec());
-    let refused = part_of(ed25519, Part::PrivateKey, KeyForm::Traditional);
-    assert_eq!(refused.unwrap_err(), CertificateError::UnsupportedKey);
+    // The extension writes none of these.
+    for other in [file!("ed25519.pkcs8.pem"), file!("rsa.encrypted.pem"), file!("rsa.encrypted.pkcs8.pem")] {
+        assert_eq!(str::from_utf8(&tls_key(other, false).unwrap()).unwrap(), text(&[other]));
+    }
+    assert_eq!(part(file!("rsa.encrypted.pem"), Part::PrivateKey), Err(CertificateError::EncryptedKey));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{Encoding, EncodingError, Reference};
 use crate::{
     CertificateError, ContentError, Part, SecretType, VaultSecret,
-    certificate::{KeyForm, certificates, part_of, pem_of_pfx},
+    certificate::{KeyForm, certificates, part_of, pem_of_pfx, tls_key},
 };
 
 /// The content type that the vault gives a certificate that it keeps as PFX.
@@ -33,6 +33,8 @@ pub enum ValueError {
 enum Taken {
     /// All certificates, in the order of the value.
     Certificates,
+    /// The private key in the form of its kind.
+    TlsKey,
     Part(Part, KeyForm),
 }
 
@@ -49,8 +51,9 @@ impl Reference {
             Taken::Part(Part::Whole, _) if is_pfx && self.encoding == Encoding::Utf8 => {
                 pem_of_pfx(value.expose_secret().as_bytes())?
             }
-            Taken::Part(part, form) => part_of(self.encoding.decode(value)?, part, form)?,
-            Taken::Certificates => certificates(&self.encoding.decode(value)?)?,
+            Taken::Part(part, form) => part_of(self.encoding.decode(value)?, part, form, is_pfx)?,
+            Taken::Certificates => certificates(&self.encoding.decode(value)?, is_pfx)?,
+            Taken::TlsKey => tls_key(&self.encoding.decode(value)?, is_pfx)?,
         };
         Ok(bytes)
     }
@@ -64,7 +67,7 @@ impl Reference {
         let form = if secret_type.is_tls() { KeyForm::Traditional } else { KeyForm::Unchanged };
         match (self.part, self.key.as_str()) {
             (Part::Whole, "tls.crt") if secret_type.is_tls() => Taken::Certificates,
-            (Part::Whole, "tls.key") if secret_type.is_tls() => Taken::Part(Part::PrivateKey, form),
+            (Part::Whole, "tls.key") if secret_type.is_tls() => Taken::TlsKey,
             (part, _) => Taken::Part(part, form),
         }
     }

@@ -62,18 +62,19 @@ fn reference(field: &str, wire: proto::SecretReference, violations: &mut Violati
         create.as_ref().and_then(|create| create.encoding.or_else(|| Encoding::of_tags(&create.tags)));
     let encoding = given.or(tagged).unwrap_or_default();
     check_encoding(field, encoding, create.as_ref(), violations);
-    let part = violations.take(format!("{field}.part"), part(wire.part))?;
+    let given_part = violations.take(format!("{field}.part"), part(wire.part))?;
     let reference = Reference {
         key: key?,
         vault_secret: vault_secret?,
         version,
         encoding,
-        part,
+        part: given_part.unwrap_or_default(),
         create_pending: create.is_some(),
         create_generation: 0,
         status: ReferenceStatus::default(),
     };
-    Some(NewReference { reference, create, encoding_given: given.is_some(), tagged })
+    let (encoding_given, part_given) = (given.is_some(), given_part.is_some());
+    Some(NewReference { reference, create, encoding_given, part_given, tagged })
 }
 
 fn unique_key(
@@ -161,14 +162,16 @@ pub(super) fn encoding(wire: i32) -> Result<Option<Encoding>, &'static str> {
     }
 }
 
-fn part(wire: i32) -> Result<Part, &'static str> {
+/// The part that a request names; `None` if it names none.
+fn part(wire: i32) -> Result<Option<Part>, &'static str> {
     Ok(match proto::secret_reference::Part::try_from(wire) {
-        Ok(proto::secret_reference::Part::Unspecified) => Part::Whole,
-        Ok(proto::secret_reference::Part::Certificate) => Part::Certificate,
-        Ok(proto::secret_reference::Part::Chain) => Part::Chain,
-        Ok(proto::secret_reference::Part::PrivateKey) => Part::PrivateKey,
-        Ok(proto::secret_reference::Part::FullChain) => Part::FullChain,
-        Ok(proto::secret_reference::Part::Pfx) => Part::Pfx,
+        Ok(proto::secret_reference::Part::Unspecified) => None,
+        Ok(proto::secret_reference::Part::Certificate) => Some(Part::Certificate),
+        Ok(proto::secret_reference::Part::Chain) => Some(Part::Chain),
+        Ok(proto::secret_reference::Part::PrivateKey) => Some(Part::PrivateKey),
+        Ok(proto::secret_reference::Part::FullChain) => Some(Part::FullChain),
+        Ok(proto::secret_reference::Part::Pfx) => Some(Part::Pfx),
+        Ok(proto::secret_reference::Part::Whole) => Some(Part::Whole),
         Err(_) => return Err("is not a part that this release knows"),
     })
 }

@@ -198,7 +198,7 @@ impl Add {
                 taken.key
             )));
         }
-        let change_of = Change { new: entries, ..Default::default() };
+        let change_of = Change { new: entries, keys_must_be_free: true, ..Default::default() };
         change(client, output, &self.list, &change_of, &self.finish).await
     }
 
@@ -337,9 +337,14 @@ impl Replace {
     }
 }
 
-/// A reference with the key and the vault secret of another.
+/// A reference with the key, the vault secret and the part of another.
 fn reference(held: &SecretReference) -> SecretReference {
-    SecretReference { key: held.key.clone(), vault_secret: held.vault_secret.clone(), ..Default::default() }
+    SecretReference {
+        key: held.key.clone(),
+        vault_secret: held.vault_secret.clone(),
+        part: held.part,
+        ..Default::default()
+    }
 }
 
 /// The purpose of a new list, by its name; empty if the name says none.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     cli::CommandError,
-    proto::{self, SecretReference, SyncedSecret},
+    proto::{self, SecretReference, SyncedSecret, secret_reference::Encoding},
 };
 
 /// Attempts in all if others change the synced secret concurrently.
@@ -165,11 +165,19 @@ impl Change<'_> {
                     && !self.remove.contains(&held.key)
                     && self.new.iter().all(|new| new.key != held.key)
             };
-            set.extend(held.into_iter().filter(is_kept));
+            set.extend(held.into_iter().filter(is_kept).map(with_encoding));
             encodings.apply(&mut set)?;
         }
         Ok(set)
     }
+}
+
+/// A reference that is sent back as it was read: without an encoding, the tag of the vault secret would count again.
+fn with_encoding(mut held: SecretReference) -> SecretReference {
+    if held.encoding() == Encoding::Unspecified {
+        held.set_encoding(Encoding::Utf8);
+    }
+    held
 }
 
 /// Applies a change. What depends on the current state is read first, and written only if that was not changed

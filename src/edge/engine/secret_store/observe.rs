@@ -11,10 +11,10 @@ use super::{
 use crate::{
     backoff::Backoff,
     edge::{
-        EdgeError,
+        EdgeError, Written,
         engine::{Aspect, Attempt, Drift, Failure, Observation, Retry, Target, VaultState},
     },
-    model::{Delegation, Reason, State},
+    model::{CertificateFacts, Delegation, Reason, State},
 };
 
 /// How far one watch may lag behind another. A status that is newer than the write by less than this may be
@@ -137,10 +137,7 @@ impl SecretStore {
         Ok(match self.0.edge.secret_state(target.secret, target.known(), needs_mark).await? {
             SecretState::Intact(written) => {
                 self.0.index.note(name, &seen, &written);
-                let certificates = match self.0.options.read_certificates {
-                    true => self.0.edge.certificates(target.secret, &written).await?,
-                    false => Vec::new(),
-                };
+                let certificates = self.certificates(target, &written).await;
                 Observation::Confirmed(written, certificates)
             }
             // The extension's own watch may lag.
@@ -148,6 +145,19 @@ impl SecretStore {
             SecretState::Missing => Observation::Drifted(Drift::default()),
             SecretState::Edited => edited(),
             SecretState::Foreign => Observation::Conflict,
+        })
+    }
+
+    /// What is to tell of the certificates in a Secret that was confirmed. To know less of them makes it no less written.
+    async fn certificates(&self, target: &Target<'_>, written: &Written) -> Vec<Option<CertificateFacts>> {
+        if !self.0.options.read_certificates {
+            return Vec::new();
+        }
+        let read = self.0.edge.certificates(target.secret, written).await;
+        read.unwrap_or_else(|error| {
+            let id = target.secret.id.as_str();
+            tracing::warn!(synced_secret = id, %error, "its certificates can't be read");
+            Vec::new()
         })
     }
 

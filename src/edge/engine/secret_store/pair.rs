@@ -184,7 +184,8 @@ fn part_violation(secret_type: &SecretType, place: usize, reference: &Reference)
         return Some(Violation {
             field: format!("references[{place}].key"),
             message: format!(
-                "the Secret Store extension writes only the keys tls.crt and tls.key of a Secret of the type {secret_type}; sync                  {key:?} in another synced secret, or use the direct engine"
+                "the Secret Store extension writes only the keys tls.crt and tls.key of a Secret of the type {secret_type}; sync \
+                 {key:?} in another synced secret, or use the direct engine"
             ),
         });
     }

@@ -123,7 +123,17 @@ fn is_bad(condition: &SyncCondition) -> bool {
     }
 }
 
+/// What Go says of a value that is not what it should be, up to where it shows the value's first bytes.
+static OF_VALUE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(asn1: (?:structure|syntax) error: [a-z' ]+|encoding/hex: invalid byte)[^\n]*")
+        .expect("it is a regex")
+});
+
 fn failed(condition: &SyncCondition) -> SyncFailure {
+    let condition = &SyncCondition {
+        message: OF_VALUE.replace_all(&condition.message, "$1").into_owned(),
+        ..condition.clone()
+    };
     let (reason, remedy) = meaning(&condition.reason, &condition.message);
     let objects =
         if condition.reason == "PartialSync" { left_behind(&condition.message) } else { Vec::new() };

@@ -133,6 +133,7 @@ pub(super) fn certificate() -> CertificateFacts {
         subject_alternative_names: vec!["DNS:pump-7.example.com".to_owned()],
         not_before: Some(time(0)),
         not_after: Some(time(86_400)),
+        first_not_after: None,
         sha1_thumbprint: "00".repeat(20),
         sha256_thumbprint: "00".repeat(32),
         is_ca: false,

@@ -81,6 +81,23 @@ fn a_provider_error_gets_the_vault_reason() {
 }
 
 #[test]
+fn the_first_bytes_of_a_value_that_go_shows_are_left_out() {
+    for (said, reason) in [
+        (
+            "failed to get cert data for tls.key: pkcs12: error reading P12 data: asn1: structure error: tags don't match (16 vs \
+             {class:1 tag:8 length:117 isCompound:true}) {optional:false} pfxPdu @2",
+            Reason::InvalidCertificate,
+        ),
+        ("encoding/hex: invalid byte: U+0068 'h'", Reason::InvalidEncoding),
+    ] {
+        let condition = condition("SecretUpdated", "False", "RemoteSecretStoreFetchFailed", said);
+        assert_eq!(reason_of(condition.clone()), reason);
+        let told = format!("{:?}", sync_outcome(Some(&status("new", &[condition])), "old"));
+        assert!(!told.contains("117") && !told.contains("0068") && !told.contains("'h'"), "{told}");
+    }
+}
+
+#[test]
 fn the_status_of_the_vaults_answer_decides_where_its_code_is_not_azures() {
     let dump = |status: &str, code: &str| {
         format!("GET https://vault/secrets/pump\n---\nRESPONSE {status}\nERROR {code}\n---\n{{}}")
