@@ -761,8 +761,8 @@ class SecretReference(_message.Message):
     class _PartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SecretReference._Part.ValueType], _builtins.type):
         DESCRIPTOR: _descriptor.EnumDescriptor
         PART_UNSPECIFIED: SecretReference._Part.ValueType  # 0
-        """The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
-        kubernetes.io/tls, the certificates for the key tls.crt, and the private key for tls.key.
+        """For a reference that the synced secret has already, with the same key, vault secret and version: the part that it takes.
+        Otherwise as WHOLE.
         """
         PART_CERTIFICATE: SecretReference._Part.ValueType  # 1
         """The certificate alone, in PEM."""
@@ -773,16 +773,20 @@ class SecretReference(_message.Message):
         PART_FULL_CHAIN: SecretReference._Part.ValueType  # 4
         """The certificate and then its chain, in PEM."""
         PART_PFX: SecretReference._Part.ValueType  # 5
-        """The bytes of the PFX file."""
+        """The bytes of the PFX file. Only of a certificate of the vault."""
+        PART_WHOLE: SecretReference._Part.ValueType  # 6
+        """The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
+        kubernetes.io/tls, the certificates for the key tls.crt, and the private key for tls.key. Shown as unspecified.
+        """
 
     class Part(_Part, metaclass=_PartEnumTypeWrapper):
-        """What a key gets of a value that holds a certificate: PEM, DER, or a PFX without a password. An engine that can't take the
+        """What a key gets of a value that holds a certificate: PEM, DER, or a PFX of the vault. An engine that can't take the
         part out refuses it.
         """
 
     PART_UNSPECIFIED: SecretReference.Part.ValueType  # 0
-    """The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
-    kubernetes.io/tls, the certificates for the key tls.crt, and the private key for tls.key.
+    """For a reference that the synced secret has already, with the same key, vault secret and version: the part that it takes.
+    Otherwise as WHOLE.
     """
     PART_CERTIFICATE: SecretReference.Part.ValueType  # 1
     """The certificate alone, in PEM."""
@@ -793,7 +797,11 @@ class SecretReference(_message.Message):
     PART_FULL_CHAIN: SecretReference.Part.ValueType  # 4
     """The certificate and then its chain, in PEM."""
     PART_PFX: SecretReference.Part.ValueType  # 5
-    """The bytes of the PFX file."""
+    """The bytes of the PFX file. Only of a certificate of the vault."""
+    PART_WHOLE: SecretReference.Part.ValueType  # 6
+    """The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
+    kubernetes.io/tls, the certificates for the key tls.crt, and the private key for tls.key. Shown as unspecified.
+    """
 
     class _Encoding:
         ValueType = _typing.NewType("ValueType", _builtins.int)

@@ -234,19 +234,22 @@ func (SyncedSecret_Origin) EnumDescriptor() ([]byte, []int) {
 	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{14, 1}
 }
 
-// What a key gets of a value that holds a certificate: PEM, DER, or a PFX without a password. An engine that can't take the
+// What a key gets of a value that holds a certificate: PEM, DER, or a PFX of the vault. An engine that can't take the
 // part out refuses it.
 type SecretReference_Part int32
 
 const (
-	// The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
-	// kubernetes.io/tls, the certificates for the key tls.crt, and the private key for tls.key.
+	// For a reference that the synced secret has already, with the same key, vault secret and version: the part that it takes.
+	// Otherwise as WHOLE.
 	SecretReference_PART_UNSPECIFIED SecretReference_Part = 0
 	SecretReference_PART_CERTIFICATE SecretReference_Part = 1 // The certificate alone, in PEM.
 	SecretReference_PART_CHAIN       SecretReference_Part = 2 // The certificates of its issuers, from its own issuer upwards, in PEM.
 	SecretReference_PART_PRIVATE_KEY SecretReference_Part = 3 // The private key, in PEM.
 	SecretReference_PART_FULL_CHAIN  SecretReference_Part = 4 // The certificate and then its chain, in PEM.
-	SecretReference_PART_PFX         SecretReference_Part = 5 // The bytes of the PFX file.
+	SecretReference_PART_PFX         SecretReference_Part = 5 // The bytes of the PFX file. Only of a certificate of the vault.
+	// The value. Of a vault certificate in PFX: its private key and its certificates in PEM. In a Secret of the type
+	// kubernetes.io/tls, the certificates for the key tls.crt, and the private key for tls.key. Shown as unspecified.
+	SecretReference_PART_WHOLE SecretReference_Part = 6
 )
 
 // Enum value maps for SecretReference_Part.
@@ -258,6 +261,7 @@ var (
 		3: "PART_PRIVATE_KEY",
 		4: "PART_FULL_CHAIN",
 		5: "PART_PFX",
+		6: "PART_WHOLE",
 	}
 	SecretReference_Part_value = map[string]int32{
 		"PART_UNSPECIFIED": 0,
@@ -266,6 +270,7 @@ var (
 		"PART_PRIVATE_KEY": 3,
 		"PART_FULL_CHAIN":  4,
 		"PART_PFX":         5,
+		"PART_WHOLE":       6,
 	}
 )
 
@@ -3932,7 +3937,7 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x06Origin\x12\x16\n" +
 	"\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eORIGIN_MANAGED\x10\x01\x12\x14\n" +
-	"\x10ORIGIN_UNMANAGED\x10\x02\"\x84\x06\n" +
+	"\x10ORIGIN_UNMANAGED\x10\x02\"\x95\x06\n" +
 	"\x0fSecretReference\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12!\n" +
 	"\fvault_secret\x18\x02 \x01(\tR\vvaultSecret\x12\x18\n" +
@@ -3945,7 +3950,7 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\aproblem\x18\b \x01(\v2#.iotoperations.secrets.v1.ConditionR\aproblem\x12B\n" +
 	"\x04part\x18\t \x01(\x0e2..iotoperations.secrets.v1.SecretReference.PartR\x04part\x12L\n" +
 	"\vcertificate\x18\n" +
-	" \x01(\v2*.iotoperations.secrets.v1.CertificateFactsR\vcertificate\"{\n" +
+	" \x01(\v2*.iotoperations.secrets.v1.CertificateFactsR\vcertificate\"\x8b\x01\n" +
 	"\x04Part\x12\x14\n" +
 	"\x10PART_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10PART_CERTIFICATE\x10\x01\x12\x0e\n" +
@@ -3953,7 +3958,9 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"PART_CHAIN\x10\x02\x12\x14\n" +
 	"\x10PART_PRIVATE_KEY\x10\x03\x12\x13\n" +
 	"\x0fPART_FULL_CHAIN\x10\x04\x12\f\n" +
-	"\bPART_PFX\x10\x05\"^\n" +
+	"\bPART_PFX\x10\x05\x12\x0e\n" +
+	"\n" +
+	"PART_WHOLE\x10\x06\"^\n" +
 	"\bEncoding\x12\x18\n" +
 	"\x14ENCODING_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fENCODING_BASE64\x10\x01\x12\x10\n" +
