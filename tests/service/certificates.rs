@@ -341,3 +341,59 @@ async fn a_lost_database_finds_the_parts_at_the_edge() {
     assert_eq!(secret.references[0].part(), Part::Certificate);
     assert_eq!(world.edge("pump").await.unwrap()["k1"], pem.certificate);
 }
+
+#[tokio::test]
+async fn a_reference_that_is_sent_again_without_a_part_keeps_it() {
+    let mut world = World::start_with(of_engine(SyncEngine::Direct)).await;
+    let pem = Pem::of("pump.example.com", 365);
+    certificate(&world, "pump", &pem, CertificateForm::Pem).await;
+    world.create("pump", vec![part("k", "pump", Part::Certificate)]).await;
+    // A caller that knows no parts adds a key.
+    let again = with_references("pump", vec![existing("k", "pump"), existing("all", "pump")]);
+    let secret = world.client.update_synced_secret(again).await.unwrap().into_inner();
+    assert_eq!(secret.references[0].part(), Part::Certificate);
+    world.until("pump", |secret| secret.state() == State::Synced && secret.synced_generation == 2).await;
+    let edge = world.edge("pump").await.unwrap();
+    assert_eq!((edge["k"].as_str(), edge["all"].as_str()), (pem.certificate.as_str(), pem.bundle().as_str()));
+    let whole = with_references("pump", vec![part("k", "pump", Part::Whole)]);
+    let secret = world.client.update_synced_secret(whole).await.unwrap().into_inner();
+    assert_eq!(secret.references[0].part(), Part::Unspecified);
+    world.until("pump", |secret| secret.state() == State::Synced && secret.synced_generation == 3).await;
+    assert_eq!(world.edge("pump").await.unwrap()["k"], pem.bundle());
+}
+
+#[tokio::test]
+async fn a_part_that_the_extension_cant_take_is_not_handed_over_to_it() {
+    let mut world = World::start_with(of_engine(SyncEngine::Direct)).await;
+    let pem = Pem::of("pump.example.com", 365);
+    world.seed("plain", &pem.bundle()).await;
+    world.create("pump", vec![part("k1", "plain", Part::Certificate)]).await;
+    let before = world.secrets().get("pump").await.unwrap();
+    world.switch_engine(SyncEngine::SecretStore).await;
+    let told = world.until_state("pump", State::Degraded).await;
+    assert_eq!(synced_reason(&told), "EdgeRejected", "{told:?}");
+    assert!(told.conditions[0].message.contains("leave the part out"), "{}", told.conditions[0].message);
+    assert!(world.syncs().get_opt("pump").await.unwrap().is_none());
+    assert_eq!(world.secrets().get("pump").await.unwrap().data, before.data);
+    let whole = with_references("pump", vec![part("k1", "plain", Part::Whole)]);
+    world.client.update_synced_secret(whole).await.unwrap();
+    world.until("pump", |secret| secret.state() == State::Synced && secret.synced_generation == 2).await;
+    assert!(world.syncs().get_opt("pump").await.unwrap().is_some());
+    assert_eq!(world.edge("pump").await.unwrap()["k1"], pem.bundle());
+}
+
+#[tokio::test]
+async fn a_pfx_that_the_vault_did_not_make_is_not_opened() {
+    let mut world = World::start_with(of_engine(SyncEngine::Direct)).await;
+    let pem = Pem::of("pump.example.com", 365);
+    certificate(&world, "pfx", &pem, CertificateForm::Pfx).await;
+    let value = world.somebody.reads("pfx").await;
+    world.seed("plain", &value).await;
+    let refused = refused(&mut world, create("refused", vec![part("k", "plain", Part::Certificate)])).await;
+    assert_eq!(refused.reason, "VALUE_NOT_A_CERTIFICATE");
+    assert!(refused.message.contains("a PFX must be a certificate of the vault"), "{}", refused.message);
+    // As a text or as bytes, it is a value like any other.
+    let made = world.create("whole", vec![existing("k", "plain")]).await;
+    assert_eq!(made.state(), State::Synced);
+    assert_eq!(world.edge("whole").await.unwrap()["k"], value);
+}

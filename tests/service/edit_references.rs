@@ -325,6 +325,24 @@ async fn a_refused_append_takes_back_its_own_entry_and_nothing_that_others_built
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_confirms_what_another_one_is_storing_is_not_taken_back_with_it() {
+    let mut world = world().await;
+    world.seed("w", "other").await;
+    slow(&world, "fresh");
+    let refused = begins(&world, edit(vec![created("x", "fresh", "1"), existing("k", "w")], &[]));
+    until_stored(&world, 1).await;
+    let same = UpdateSyncedSecretRequest { wait: None, ..edit(vec![existing("k", "w")], &[]) };
+    let confirmed = edited(&world, same).await.unwrap().into_inner();
+    assert_eq!((confirmed.references[0].vault_secret.as_str(), confirmed.generation), ("vaultSecrets/w", 3));
+    world.somebody.sets("fresh", "theirs").await;
+    world.somebody.deletes("fresh").await;
+    refused.await.unwrap().unwrap_err();
+    let left = world.until_state("a", State::Synced).await;
+    assert_eq!((keys(&left), left.references[0].vault_secret.as_str()), (vec!["k"], "vaultSecrets/w"));
+    assert_eq!(world.edge("a").await.unwrap()["k"], "other");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_retry_of_a_call_changes_nothing_again() {
     let mut world = world().await;
     slow(&world, "fresh");

@@ -260,6 +260,12 @@ fn of_the_vault(message: &str) -> (Reason, &'static str) {
             Reason::EdgeRejected,
             "A Secret of the type kubernetes.io/tls has the keys tls.crt and tls.key only: change the references with UpdateSyncedSecret.",
         )
+    } else if (status == "403" || says(&["Forbidden"])) && says(&["objectType:cert"]) {
+        (
+            Reason::VaultForbidden,
+            "Give the identity of secret sync the role Key Vault Certificate User on the vault. A new role assignment takes a few minutes \
+             to take effect; the service tries again by itself.",
+        )
     } else if status == "403" || says(&["Forbidden"]) {
         (
             Reason::VaultForbidden,

@@ -72,6 +72,7 @@ fn a_provider_error_gets_the_vault_reason() {
         ("Forbidden ... ForbiddenByRbac", Reason::VaultForbidden),
         ("Forbidden ... ForbiddenByFirewall", Reason::VaultFirewall),
         ("Forbidden ... SecretDisabled", Reason::VaultSecretDisabled),
+        ("failed to get objectType:cert, objectName:a: RESPONSE 403: Forbidden", Reason::VaultForbidden),
         ("AADSTS700016: no such application", Reason::VaultUnauthenticated),
         ("StatusCode=429", Reason::VaultThrottled),
         ("whatever", Reason::ExtensionFailed),
