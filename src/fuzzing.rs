@@ -1,6 +1,13 @@
 //! The fuzz targets, by name: each takes any bytes and panics where a promise is broken.
 
-use crate::{api, edge, secrets::Manifest, vault};
+use secrecy::SecretString;
+
+use crate::{
+    api, edge,
+    model::{Encoding, Part, Reference, ReferenceStatus, SecretType, facts},
+    secrets::Manifest,
+    vault,
+};
 
 /// Names.
 pub fn names(data: &[u8]) {
@@ -43,6 +50,37 @@ pub fn manifests(data: &[u8]) {
     }
 }
 
+/// Values that hold certificates, which somebody made up: a PFX is not opened then. What comes out of one is read as the same.
+pub fn certificates(data: &[u8]) {
+    let value = SecretString::from(hex::encode(data));
+    let types = ["Opaque", "kubernetes.io/tls"].map(|name| name.parse::<SecretType>().expect("it is a type"));
+    for (secret_type, key) in
+        types.iter().flat_map(|secret_type| ["tls.crt", "tls.key"].map(|key| (secret_type, key)))
+    {
+        for part in Part::ALL {
+            let reference = Reference {
+                key: key.parse().expect("it is a key"),
+                vault_secret: "v".parse().expect("it is a name"),
+                version: None,
+                encoding: Encoding::Hex,
+                part,
+                create_pending: false,
+                create_generation: 0,
+                status: ReferenceStatus::default(),
+            };
+            let Ok(content) = reference.content(secret_type, &value, false) else { continue };
+            for told in facts(&[&content], true).into_iter().flatten() {
+                assert!(told.subject.chars().count() <= 512 && told.issuer.chars().count() <= 512);
+            }
+            let again = SecretString::from(hex::encode(&content));
+            if matches!(part, Part::Certificate | Part::FullChain) {
+                let again = reference.content(secret_type, &again, false).expect("it is what came out");
+                assert_eq!(again, content);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
@@ -50,13 +88,14 @@ mod tests {
     type Target = (&'static str, fn(&[u8]));
 
     /// In the order of the module.
-    const TARGETS: [Target; 6] = [
+    const TARGETS: [Target; 7] = [
         ("names", super::names),
         ("tokens", super::tokens),
         ("vault_answers", super::vault_answers),
         ("custom_resources", super::custom_resources),
         ("usages", super::usages),
         ("manifests", super::manifests),
+        ("certificates", super::certificates),
     ];
 
     #[test]
