@@ -84,11 +84,6 @@ impl Part {
             Self::Pfx => "pfx",
         }
     }
-
-    /// Whether a Secret Store extension can take it only out of a certificate of the vault, not out of any other secret.
-    pub fn needs_vault_certificate(self) -> bool {
-        matches!(self, Self::Certificate | Self::Pfx)
-    }
 }
 
 impl FromStr for Part {

@@ -169,7 +169,7 @@ fn certificates(secret: &SyncedSecret) -> String {
     };
     let rows: Vec<_> = secret.references.iter().filter_map(row).collect();
     let header = ["KEY", "SUBJECT", "ISSUER", "ALTERNATIVE NAMES", "EXPIRES", "CA", "PRIVATE KEY", "SHA-1"];
-    if rows.is_empty() { String::new() } else { table(header, rows.into_iter()) }
+    if rows.is_empty() { String::new() } else { table(header, rows) }
 }
 
 fn references(secret: &SyncedSecret) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{SyncFailure, removal::SUSPENSION_POLL, sync_status::ENCODING};
 use crate::{
-    edge::engine::{Failure, Retry, Target, not_encoded, refused_content},
+    edge::engine::{Failure, Retry, Target, not_a_certificate, not_encoded, refused_content},
     model::{Reason, Reference},
 };
 
@@ -53,6 +53,9 @@ fn in_our_words(target: &Target<'_>, reference: &Reference, reason: Reason, said
     match reason {
         Reason::InvalidEncoding => {
             format!("{} {}", not_encoded(reference), said.replace(ENCODING, "").trim_end())
+        }
+        Reason::InvalidCertificate => {
+            not_a_certificate(reference, "the Secret Store extension finds none in it")
         }
         // The value is not known here; any text that is none of what a type needs brings its words.
         Reason::EdgeRejected => match target.secret.secret_type.check_content(reference.key.as_str(), b"") {
