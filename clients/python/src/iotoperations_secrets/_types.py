@@ -80,7 +80,7 @@ class Part(_WireEnum):
     PFX = 5
     """The bytes of the PFX file."""
     WHOLE = 6
-    """The value; in a Secret of the type ``kubernetes.io/tls`` the certificates for ``tls.crt`` and the key for ``tls.key``."""
+    """The value; in a Secret of type ``kubernetes.io/tls``: certificates for ``tls.crt``, a key for ``tls.key``."""
 
 
 class ConditionStatus(_WireEnum):
