@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use secret_service::{
     edge::{CachedSecret, Desired, Edge, EdgeError, Index, Observed, Options, SECRET_RIGHTS, STORE_RIGHTS},
-    model::{Encoding, Origin, Reference, ReferenceStatus, State, SyncedSecret, VaultVersion},
+    model::{Encoding, Origin, Part, Reference, ReferenceStatus, State, SyncedSecret, VaultVersion},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
