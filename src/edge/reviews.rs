@@ -61,5 +61,11 @@ impl Edge {
 fn identity(user: UserInfo) -> Option<Identity> {
     let name = user.username.filter(|name| !name.is_empty())?;
     let extra: BTreeMap<_, _> = user.extra.unwrap_or_default();
-    Some(Identity { name, uid: user.uid.unwrap_or_default(), groups: user.groups.unwrap_or_default(), extra })
+    Some(Identity {
+        name,
+        uid: user.uid.unwrap_or_default(),
+        groups: user.groups.unwrap_or_default(),
+        extra,
+        ..Identity::default()
+    })
 }

@@ -14,7 +14,8 @@ mod usage;
 mod vault_secret;
 
 pub use access::{
-    ACCESS_GROUP, AccessRule, AccessRules, ActorError, Caller, Identity, Permission, Resource, SERVICE, Verb,
+    ACCESS_GROUP, AccessRule, AccessRules, ActorError, CLUSTER_PREFIX, Caller, Identity, Permission,
+    Resource, SERVICE, Verb,
 };
 pub use admission::{Admission, NamePattern, ReservedName};
 pub use audit::{

@@ -14,6 +14,9 @@ use super::{SyncedSecretId, VaultSecretName};
 /// it.
 pub const ACCESS_GROUP: &str = "secret-service.iotoperations";
 
+/// The beginning of names of users and groups that belong to the cluster: its accounts and administrators.
+pub const CLUSTER_PREFIX: &str = "system:";
+
 /// Who calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
@@ -33,6 +36,8 @@ pub struct Identity {
     pub uid: String,
     /// The groups.
     pub groups: Vec<String>,
+    /// Whether there are groups that nobody told: the token has too many of them to list them.
+    pub groups_omitted: bool,
     /// Extra attributes from the API server, passed back to its authorizer.
     pub extra: BTreeMap<String, Vec<String>>,
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use wildmatch::WildMatch;
 
-use super::{Caller, Permission, Resource};
+use super::{CLUSTER_PREFIX, Caller, Permission, Resource};
 use crate::NameError;
 
 /// Everybody.
@@ -32,15 +32,24 @@ impl AccessRules {
     /// Why a caller may not use a name: a rule denies it, or no rule allows it. `None` if it may.
     pub fn refusal(&self, caller: &Caller, ask: &Permission) -> Option<String> {
         let name = ask.name.as_deref()?;
-        let applying =
-            || self.0.iter().filter(|rule| rule.resource == ask.resource && rule.applies_to(caller));
+        let of_resource = || self.0.iter().filter(|rule| rule.resource == ask.resource);
+        let applying = || of_resource().filter(|rule| rule.applies_to(caller));
         if let Some(denying) = applying().find(|rule| !rule.is_allowing && rule.pattern.matches(name)) {
             return Some(format!("the rule \"{denying}\" denies it"));
         }
         let mut allowing = applying().filter(|rule| rule.is_allowing).peekable();
         let is_narrowed = allowing.peek().is_some();
-        (is_narrowed && !allowing.any(|rule| rule.pattern.matches(name)))
-            .then(|| format!("the rules allow other {} only", ask.resource.collection()))
+        let is_allowed = allowing.any(|rule| rule.pattern.matches(name));
+        if is_narrowed && !is_allowed {
+            return Some(format!("the rules allow other {} only", ask.resource.collection()));
+        }
+        // Groups that nobody told grant nothing, and what is denied to a group is not granted for want of a list.
+        let narrows = |rule: &&AccessRule| match rule.is_allowing {
+            true => !is_allowed,
+            false => rule.pattern.matches(name),
+        };
+        let unsure = of_resource().filter(|rule| rule.may_apply_to(caller)).find(narrows)?;
+        Some(format!("the rule \"{unsure}\" may apply to a group that the caller's token does not list"))
     }
 }
 
@@ -59,6 +68,12 @@ impl AccessRule {
                 Caller::Local(_) => false,
                 Caller::Known(identity) => identity.name == self.who || identity.groups.contains(&self.who),
             }
+    }
+
+    /// Whether the rule may be for a group of the caller that nobody told. Groups of the cluster are not among them.
+    fn may_apply_to(&self, caller: &Caller) -> bool {
+        let Caller::Known(identity) = caller else { return false };
+        identity.groups_omitted && !self.applies_to(caller) && !self.who.starts_with(CLUSTER_PREFIX)
     }
 }
 
@@ -113,6 +128,28 @@ mod tests {
         assert_eq!(refused(&rules, &[], "pump"), None);
         for denied in ["prod-pump", "PROD-PUMP"] {
             assert!(refused(&rules, &[], denied).unwrap().contains("deny * vaultSecrets/prod-*"));
+        }
+    }
+
+    #[test]
+    fn a_rule_for_a_group_narrows_a_caller_whose_groups_are_unknown_and_grants_it_nothing() {
+        let refused = |rule: &str, name: &str| {
+            let ada = Identity { name: "ada".into(), groups_omitted: true, ..Identity::default() };
+            let rules = AccessRules::from_iter([rule.parse().unwrap()]);
+            let ask = Permission::vault_secret(Verb::Get, Some(name.parse().unwrap()));
+            rules.refusal(&ada.into(), &ask)
+        };
+        for narrowing in ["deny line-1 vaultSecrets/prod-*", "allow line-1 vaultSecrets/*"] {
+            let told = refused(narrowing, "prod-pump").unwrap();
+            assert!(told.contains(narrowing) && told.contains("does not list"), "{told}");
+        }
+        for other in [
+            "deny line-1 vaultSecrets/test-*",
+            "deny system:serviceaccounts vaultSecrets/*",
+            "allow ada vaultSecrets/*",
+            "allow * vaultSecrets/prod-*",
+        ] {
+            assert_eq!(refused(other, "prod-pump"), None, "{other}");
         }
     }
 
