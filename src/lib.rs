@@ -9,7 +9,8 @@
 //!   help and the printed file; every mistake is one line. A new setting goes here, and into `cli::settings`.
 //! - [`api`]: gRPC. From the wire to the model and back, errors with their details, listeners, TLS, limits. Knows no other
 //!   rooms than `access` and `secrets`.
-//! - [`access`]: who calls, and what they may do: certificates, tokens, the cluster's decisions and the configured rules.
+//! - [`access`]: who calls, and what they may do: certificates, tokens of the cluster and of an
+//!   OpenID Connect issuer, the cluster's decisions and the configured rules.
 //! - [`secrets`]: the use cases, the one place that says what each call means: what is checked, recorded, written to the
 //!   vault and waited for.
 //! - [`store`]: what is recorded, in SQLite: intent, what was observed, request ids, the change feed, the audit. All SQL.

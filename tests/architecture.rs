@@ -27,7 +27,11 @@ const LAYERS: [&[&str]; 9] = [
 /// Lower rooms that a room reaches through another one only: room, rooms, how instead.
 const NOT_DIRECTLY: [(&str, &[&str], &str); 2] = [
     ("api", &["reconcile", "store", "vault", "edge"], "a use case in `secrets` says what a call means"),
-    ("access", &["reconcile", "store", "vault"], "it asks the cluster alone, through `edge`"),
+    (
+        "access",
+        &["reconcile", "store", "vault"],
+        "it asks the cluster through `edge`, and an OpenID Connect issuer",
+    ),
 ];
 
 /// What does I/O, by the beginnings of the packages' names: nothing for the model.

@@ -5,11 +5,8 @@ use x509_parser::{
     prelude::{FromDer, X509Certificate},
 };
 
-use crate::model::{ActorError, Identity};
+use crate::model::{ActorError, CLUSTER_PREFIX, Identity};
 
-/// Names with this prefix belong to the cluster: no client certificate may name a service account or a
-/// cluster administrator.
-const RESERVED_PREFIX: &str = "system:";
 /// The group of all authenticated users in Kubernetes.
 const AUTHENTICATED: &str = "system:authenticated";
 
@@ -25,6 +22,11 @@ pub enum CertificateError {
     /// Its name belongs to the cluster.
     #[error("names that begin with \"system:\" belong to the cluster")]
     Reserved,
+    /// Its name could be one of the OpenID Connect issuer's users.
+    #[error(
+        "names with the prefix in authentication.oidc.username_prefix belong to the OpenID Connect issuer"
+    )]
+    OfIssuer,
     /// Its name is not allowed.
     #[error(transparent)]
     InvalidActor(#[from] ActorError),
@@ -42,11 +44,12 @@ pub(super) fn identity(der: &[u8]) -> Result<Identity, CertificateError> {
     let common_name = || subject.iter_common_name().find_map(|name| name.as_str().ok());
     let name = uri.or_else(common_name).filter(|name| !name.is_empty());
     let name = name.ok_or(CertificateError::Nameless)?;
-    if name.starts_with(RESERVED_PREFIX) {
+    // No client certificate names a service account or an administrator of the cluster.
+    if name.starts_with(CLUSTER_PREFIX) {
         return Err(CertificateError::Reserved);
     }
     let organizations = subject.iter_organization().filter_map(|name| name.as_str().ok());
-    let groups = organizations.filter(|group| !group.starts_with(RESERVED_PREFIX)).chain([AUTHENTICATED]);
+    let groups = organizations.filter(|group| !group.starts_with(CLUSTER_PREFIX)).chain([AUTHENTICATED]);
     let groups = groups.map(str::to_owned).collect();
     Ok(Identity { name: name.to_owned(), groups, ..Identity::default() }.checked()?)
 }

@@ -3,10 +3,11 @@
 //!
 //! The cluster decides: a TokenReview says whom a token belongs to, a SubjectAccessReview what that user may
 //! do. Its answers are cached for a short time, in caches of bounded size. If it does not answer, calls are
-//! denied.
+//! denied. Tokens of an OpenID Connect issuer are verified here, and the cluster decides what their users may do.
 
 mod access_reviews;
 mod certificate;
+mod oidc;
 mod rate_limiter;
 mod token_reviews;
 
@@ -15,11 +16,12 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use secrecy::SecretString;
 
 pub use certificate::CertificateError;
+pub use oidc::{ClaimMapping, FetchError, IssuerOptions, TokenProblem, check_issuer};
 pub(crate) use rate_limiter::KeyedRateLimiter;
 
 use crate::{
     edge::{Edge, EdgeError},
-    model::{AccessRules, ActorError, Caller, Permission},
+    model::{AccessRules, ActorError, Caller, Identity, Permission},
     quote::Quote,
 };
 use access_reviews::AccessReviews;
@@ -33,7 +35,7 @@ pub const LONGEST_DECISION_LIFE: Duration = Duration::from_secs(10);
 /// The options of access control.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How to review tokens of the cluster; `None` to accept no tokens.
+    /// How to verify tokens; `None` to accept none.
     pub tokens: Option<TokenOptions>,
     /// Whether callers on this machine need no credentials.
     pub anonymous: bool,
@@ -47,15 +49,19 @@ pub struct Options {
     pub rules: AccessRules,
 }
 
-/// How tokens are reviewed.
+/// How tokens are verified.
 #[derive(Clone, Debug)]
 pub struct TokenOptions {
-    /// The audience that they must be for.
+    /// Whether tokens of the cluster are accepted.
+    pub of_cluster: bool,
+    /// The OpenID Connect issuer whose tokens are accepted, too.
+    pub issuer: Option<IssuerOptions>,
+    /// The audience that tokens of the cluster must be for.
     pub audience: String,
     /// How long their owner is cached, but not longer than the token is valid; at most
     /// [`LONGEST_TOKEN_LIFE`].
     pub life: Duration,
-    /// TokenReviews a second for unknown tokens, from all addresses.
+    /// Unknown tokens a second that are verified, from all addresses.
     pub unknown_per_second: NonZeroU32,
     /// The same from one address, or over the connections of one caller.
     pub unknown_per_second_per_address: NonZeroU32,
@@ -100,6 +106,12 @@ pub enum AccessError {
     /// The cluster does not accept the token, or it is for another audience.
     #[error("the token is invalid, or not for the audience {0:?}")]
     TokenRejected(String),
+    /// The token is of no issuer that is accepted.
+    #[error("the service accepts only tokens of its OpenID Connect issuer, and this is none")]
+    OnlyIssuerTokens,
+    /// The token says that it is of the OpenID Connect issuer, and is not accepted.
+    #[error("the token of the OpenID Connect issuer is not accepted: {0}")]
+    IssuerTokenRejected(#[from] TokenProblem),
     /// The owner of the token has a name that is not allowed.
     #[error("the token's owner is not accepted: {0}")]
     TokenOwnerRejected(ActorError),
@@ -110,7 +122,7 @@ pub enum AccessError {
     #[error("the client certificate is not accepted: {0}")]
     CertificateRejected(Quote),
     /// The cluster does not grant it.
-    #[error("{caller:?} may not {} {resource}", .permission.verb.map_or("name", crate::model::Verb::as_str), resource = .permission.resource_name())]
+    #[error("{caller:?} may not {} {resource}{}", .permission.verb.map_or("name", crate::model::Verb::as_str), omitted(*.groups_omitted), resource = .permission.resource_name())]
     Forbidden {
         /// The caller.
         caller: String,
@@ -118,6 +130,8 @@ pub enum AccessError {
         permission: Permission,
         /// The namespace of the instance.
         namespace: String,
+        /// Whether the caller has groups that its token doesn't list.
+        groups_omitted: bool,
     },
     /// A rule of the configuration denies it.
     #[error("{caller:?} may not use {resource}: {why}", resource = .permission.resource_name())]
@@ -150,6 +164,9 @@ pub enum AccessError {
     /// The cluster does not answer.
     #[error("access could not be checked: the Kubernetes API did not answer")]
     Undecided,
+    /// The OpenID Connect issuer does not answer, so it is unknown who has signed the token.
+    #[error("the token could not be verified: the OpenID Connect issuer did not answer")]
+    IssuerSilent,
 }
 
 /// Authenticates and authorizes callers. A clone shares everything.
@@ -169,6 +186,8 @@ struct Inner {
 impl Default for TokenOptions {
     fn default() -> Self {
         Self {
+            of_cluster: true,
+            issuer: None,
             audience: "secret-service".to_owned(),
             life: LONGEST_TOKEN_LIFE,
             unknown_per_second: const { NonZeroU32::new(200).expect("it is not zero") },
@@ -227,6 +246,7 @@ impl AccessControl {
         let Credentials { certificate, token, place, rate_limit_key, is_local } = credentials;
         if let Some(certificate) = certificate {
             let identity = certificate::identity(&certificate);
+            let identity = identity.and_then(|identity| self.apart_from_issuer(identity));
             let identity =
                 identity.map_err(|error| AccessError::CertificateRejected(Quote::error(&error)))?;
             return Ok(Caller::Known(Arc::new(identity)));
@@ -239,6 +259,16 @@ impl AccessControl {
             Some(_) => Err(AccessError::TokensDisabled),
             None => Err(AccessError::NoCredentials),
         }
+    }
+
+    /// The identity of a certificate, if nobody of the OpenID Connect issuer can have its name; without such groups.
+    fn apart_from_issuer(&self, mut identity: Identity) -> Result<Identity, CertificateError> {
+        let Some(issuer) = self.0.tokens.as_ref().and_then(TokenReviews::issuer) else { return Ok(identity) };
+        if issuer.owns_user(&identity.name) {
+            return Err(CertificateError::OfIssuer);
+        }
+        identity.groups.retain(|group| !issuer.owns_group(group));
+        Ok(identity)
     }
 
     /// Whether the cluster grants a caller all these permissions, whatever the rules say about the names.
@@ -264,6 +294,7 @@ impl AccessControl {
                         caller: caller.to_string(),
                         permission: permission.clone(),
                         namespace,
+                        groups_omitted: identity.groups_omitted,
                     });
                 }
             }
@@ -282,6 +313,11 @@ impl AccessControl {
     pub fn denied_by_rule(&self, caller: &Caller, permission: &Permission) -> Option<String> {
         self.0.rules.refusal(caller, permission)
     }
+}
+
+/// What a refusal adds for a caller whose groups are unknown.
+fn omitted(are_omitted: bool) -> &'static str {
+    if are_omitted { "; the token has too many groups to list them, so no group counts" } else { "" }
 }
 
 /// The log says why; the caller, who is not authenticated yet, learns only that it failed.

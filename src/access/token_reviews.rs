@@ -1,4 +1,4 @@
-//! The owners of tokens: TokenReviews, cached for a short time.
+//! The owners of tokens, by TokenReviews or as the OpenID Connect issuer signed them, cached for a short time.
 
 use std::{
     num::NonZeroU32,
@@ -13,7 +13,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
-    AccessError, LONGEST_TOKEN_LIFE, RateLimitKey, TokenOptions, rate_limiter::KeyedRateLimiter, undecided,
+    AccessError, LONGEST_TOKEN_LIFE, RateLimitKey, TokenOptions, oidc::Issuer,
+    rate_limiter::KeyedRateLimiter, undecided,
 };
 use crate::{edge::Edge, model::Identity};
 
@@ -27,16 +28,18 @@ const REJECTED_LIFE: Duration = Duration::from_secs(5);
 /// How long a token counts as known after it was accepted.
 const KNOWN_LIFE: Duration = Duration::from_secs(3_600);
 
-/// Makes and caches TokenReviews, by the digest of the token: the token itself is not kept.
+/// Makes and caches TokenReviews, by the digest of the token: the token itself is not kept. Tokens of the OpenID
+/// Connect issuer are verified without one, within the same limits.
 pub(super) struct TokenReviews {
     edge: Edge,
+    issuer: Option<Issuer>,
     options: TokenOptions,
     owners: Cache<[u8; 32], ReviewedOwner>,
     /// Tokens that were accepted lately. Their reviews are not rate limited, so a flood of invalid tokens
     /// cannot make a valid one fail.
     known: Cache<[u8; 32], ()>,
     /// Rejected tokens, in a cache of their own: a flood of invalid tokens evicts no owner.
-    rejected: Cache<[u8; 32], ()>,
+    rejected: Cache<[u8; 32], AccessError>,
     rate_limits: ReviewRateLimits,
 }
 
@@ -68,12 +71,15 @@ struct OwnerExpiry;
 
 impl TokenReviews {
     pub(super) fn new(edge: Edge, options: TokenOptions) -> Self {
-        let cache = || Cache::builder().max_capacity(MAX_TOKENS);
         Self {
             edge,
             owners: Cache::builder().max_capacity(MAX_TOKENS).expire_after(OwnerExpiry).build(),
-            known: cache().time_to_live(KNOWN_LIFE).build(),
-            rejected: cache().time_to_live(REJECTED_LIFE.min(options.life)).build(),
+            known: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(KNOWN_LIFE).build(),
+            rejected: Cache::builder()
+                .max_capacity(MAX_TOKENS)
+                .time_to_live(REJECTED_LIFE.min(options.life))
+                .build(),
+            issuer: options.issuer.clone().map(Issuer::new),
             rate_limits: ReviewRateLimits::new(&options),
             options,
         }
@@ -93,8 +99,8 @@ impl TokenReviews {
         rate_limit_key: RateLimitKey,
     ) -> Result<Arc<Identity>, AccessError> {
         let key = key(token);
-        if self.rejected.contains_key(&key) {
-            return Err(self.rejected_error());
+        if let Some(error) = self.rejected.get(&key).await {
+            return Err(error);
         }
         let owner = self.owners.try_get_with(key, self.review(key, token, rate_limit_key)).await;
         owner.map_err(|error: Arc<AccessError>| (*error).clone())?.identity
@@ -110,11 +116,14 @@ impl TokenReviews {
             self.rate_limits.check(rate_limit_key)?;
         }
         let token = token.expose_secret();
-        let review = self.edge.review_token(token, &self.options.audience).await;
-        let Some(identity) = review.map_err(|error| undecided(&error))? else {
-            self.known.invalidate(&key).await;
-            self.rejected.insert(key, ()).await;
-            return Err(self.rejected_error());
+        let identity = match self.identity(token).await {
+            Ok(identity) => identity,
+            Err(undecided @ (AccessError::Undecided | AccessError::IssuerSilent)) => return Err(undecided),
+            Err(rejection) => {
+                self.known.invalidate(&key).await;
+                self.rejected.insert(key, rejection.clone()).await;
+                return Err(rejection);
+            }
         };
         self.known.insert(key, ()).await;
         let longest = self.options.life.min(LONGEST_TOKEN_LIFE);
@@ -122,8 +131,22 @@ impl TokenReviews {
         Ok(ReviewedOwner { identity, life: life(token, longest) })
     }
 
-    fn rejected_error(&self) -> AccessError {
-        AccessError::TokenRejected(self.options.audience.clone())
+    /// The identity that a token proves, by whoever says that it has issued it.
+    async fn identity(&self, token: &str) -> Result<Identity, AccessError> {
+        match &self.issuer {
+            Some(issuer) if issuer.claims_to_have_issued(token) => issuer.identity(token).await,
+            Some(_) if !self.options.of_cluster => Err(AccessError::OnlyIssuerTokens),
+            Some(_) | None => {
+                let review = self.edge.review_token(token, &self.options.audience).await;
+                let rejected = || AccessError::TokenRejected(self.options.audience.clone());
+                review.map_err(|error| undecided(&error))?.ok_or_else(rejected)
+            }
+        }
+    }
+
+    /// The OpenID Connect issuer.
+    pub(super) fn issuer(&self) -> Option<&Issuer> {
+        self.issuer.as_ref()
     }
 }
 

@@ -201,15 +201,39 @@ fn access_options(config: &Config) -> access::Options {
         life: authentication.token_cache,
         unknown_per_second: config.limits.unknown_tokens_per_second,
         unknown_per_second_per_address: config.limits.unknown_tokens_per_second_per_address,
+        of_cluster: authentication.tokens,
+        issuer: issuer_options(config),
     };
     access::Options {
-        tokens: authentication.tokens.then_some(tokens),
+        tokens: (tokens.of_cluster || tokens.issuer.is_some()).then_some(tokens),
         anonymous: authentication.anonymous,
         decision_life: authorization.decision_cache,
         reviews_per_second: authorization.reviews_per_second,
         reviews_under_way: authorization.reviews_under_way.get(),
         rules: authorization.rules.iter().cloned().collect(),
     }
+}
+
+/// The OpenID Connect issuer, if one is configured.
+pub(super) fn issuer_options(config: &Config) -> Option<access::IssuerOptions> {
+    let oidc = &config.authentication_oidc;
+    // Validation of the configuration guarantees the prefixes.
+    let mapping = |claim: &String, prefix: &Option<config::NamePrefix>| access::ClaimMapping {
+        claim: claim.clone(),
+        prefix: prefix.as_ref().map(|prefix| prefix.0.clone()).unwrap_or_default(),
+    };
+    Some(access::IssuerOptions {
+        ca_file: oidc.ca_file.clone(),
+        username: mapping(&oidc.username_claim, &oidc.username_prefix),
+        groups: mapping(&oidc.groups_claim, &oidc.groups_prefix),
+        required_claims: oidc
+            .required_claims
+            .iter()
+            .map(|claim| (claim.name.clone(), claim.value.clone()))
+            .collect(),
+        key_life: oidc.key_cache,
+        ..access::IssuerOptions::new(oidc.issuer.as_ref()?.0.clone(), oidc.audience.clone())
+    })
 }
 
 /// Options of TLS; `None` if it is off.

@@ -5,7 +5,7 @@ use super::value::{Cardinality, ValueType};
 /// A group of fields: a table in the TOML file.
 #[derive(Debug)]
 pub struct Section {
-    /// Name of the table.
+    /// Name of the table; with a dot for a table in the table of another section.
     pub name: &'static str,
     /// Heading, as written in the source: lines with a leading blank.
     pub help: &'static str,
@@ -61,13 +61,13 @@ impl Field {
 
     /// Its environment variable: `SECRET_SERVICE_VAULT_URI`.
     pub fn variable(&self) -> String {
-        format!("SECRET_SERVICE_{}_{}", self.section.to_uppercase(), self.name.to_uppercase())
+        format!("SECRET_SERVICE_{}", self.path.replace('.', "_").to_uppercase())
     }
 
     /// Its flag without the leading dashes: `vault-uri`. Secrets have none, because other users can see a
     /// process's arguments.
     pub fn flag(&self) -> Option<String> {
-        (!self.value_type.is_secret).then(|| format!("{}-{}", self.section, self.name).replace('_', "-"))
+        (!self.value_type.is_secret).then(|| self.path.replace(['.', '_'], "-"))
     }
 
     /// The accepted values.
@@ -137,7 +137,7 @@ macro_rules! configuration {
             /// All sections, in the order of the documentation.
             pub const SECTIONS: &'static [$crate::config::Section] = &[$(
                 $crate::config::Section {
-                    name: stringify!($section),
+                    name: $crate::config::fields::configuration!(@table $section),
                     help: concat!($($about, " "),+),
                     fields: $type::FIELDS,
                 },
@@ -158,7 +158,11 @@ macro_rules! configuration {
         $(impl $type {
             const FIELDS: &'static [$crate::config::Field] = &[$(
                 $crate::config::Field::new(
-                    (stringify!($section), stringify!($field), concat!(stringify!($section), ".", stringify!($field))),
+                    (
+                        $crate::config::fields::configuration!(@table $section),
+                        stringify!($field),
+                        concat!($crate::config::fields::configuration!(@table $section), ".", stringify!($field)),
+                    ),
                     concat!($($help, " "),+),
                     (
                         <$value as $crate::config::value::Value>::CARDINALITY,
@@ -177,6 +181,9 @@ macro_rules! configuration {
             }
         })+
     };
+    // The table of a section: its name, unless it is in the table of another one.
+    (@table authentication_oidc) => { "authentication.oidc" };
+    (@table $section:ident) => { stringify!($section) };
     (@default) => { None };
     (@default $default:literal) => { Some($default) };
 }

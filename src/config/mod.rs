@@ -29,7 +29,9 @@ pub use error::{ConfigError, ConfigErrors};
 pub use fields::{Field, Section};
 pub use reader::LoadedConfig;
 pub use sources::Sources;
-pub use types::{Fraction, HostUrl, LogFilter, Namespace, ObjectName, Origin};
+pub use types::{
+    Fraction, HostUrl, IssuerUrl, LogFilter, NamePrefix, Namespace, ObjectName, Origin, RequiredClaim,
+};
 pub use validation::cloud_of_vault;
 pub use value::{Cardinality, ValueType};
 
@@ -246,6 +248,37 @@ fields::configuration! {
         /// Whether callers on this machine need no credentials: all who connect through loopback or the Unix
         /// socket. They may do everything that authorization.rules does not forbid.
         anonymous: bool = "false",
+    }
+
+    /// People who sign in with OpenID Connect
+    authentication_oidc: Oidc {
+        /// The issuer whose tokens the service verifies itself, exactly as their claim iss names it. Its keys come from
+        /// ISSUER/.well-known/openid-configuration. If unset, no such tokens are accepted. Tokens of other issuers go to
+        /// the cluster, if authentication.tokens is on.
+        issuer: Option<IssuerUrl>,
+        /// The audiences (claim aud) that tokens may be for: the client IDs of the applications that people sign in with, or
+        /// the application ID URI of the API. One of them must match. Required with authentication.oidc.issuer.
+        audience: Vec<String>,
+        /// CA certificates (PEM) for the issuer's TLS, in place of the public ones. Read again each time that keys are
+        /// fetched.
+        ca_file: Option<PathBuf>,
+        /// The claim that names the user. If it is email, the claim email_verified must be true or absent. For people in
+        /// Microsoft Entra ID, oid never changes; preferred_username and upn may.
+        username_claim: String = "sub",
+        /// What is put before user names, so that no user of the issuer has the name of another caller. Required with
+        /// authentication.oidc.issuer; "" for none, which is refused together with client certificates. No user may have
+        /// a name that begins with system:.
+        username_prefix: Option<NamePrefix>,
+        /// The claim with the user's groups: a text or a list. A token without it has no groups.
+        groups_claim: String = "groups",
+        /// What is put before the names of groups. Required with authentication.oidc.issuer; "" for none, which is refused
+        /// together with client certificates. Groups that begin with system: don't count.
+        groups_prefix: Option<NamePrefix>,
+        /// Claims that a token must have, each with its value (a text), such as tid and the tenant.
+        required_claims: Vec<RequiredClaim>,
+        /// How long the issuer's keys are used before they are fetched again. A token with an unknown key causes a fetch
+        /// earlier, at most every 10 s. While the issuer can't be reached, the last keys stay valid for 24 h.
+        key_cache: Duration = "10m",
     }
 
     /// What callers are allowed to do

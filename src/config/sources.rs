@@ -92,12 +92,14 @@ impl Sources {
 
     /// Variables with our prefix that no field has.
     pub(super) fn unknown_variables(&self) -> Vec<ConfigError> {
+        let is_known = |name: &str| {
+            Config::SECTIONS.iter().flat_map(|section| section.fields).any(|field| field.variable() == name)
+        };
         let ours = |name: &&String| {
-            let section = Config::SECTIONS.iter().find(|section| {
-                let prefix = format!("{PREFIX}{}_", section.name.to_uppercase());
-                name.starts_with(&prefix) && !is_of_kubernetes(name)
-            });
-            section.is_some_and(|section| section.fields.iter().all(|field| field.variable() != **name))
+            let of_section = |section: &Section| {
+                name.starts_with(&format!("{PREFIX}{}_", section.name.replace('.', "_").to_uppercase()))
+            };
+            Config::SECTIONS.iter().any(of_section) && !is_of_kubernetes(name) && !is_known(name)
         };
         let error = |name: &String| ConfigError {
             location: Some(Location::Variable(name.clone())),
@@ -114,6 +116,11 @@ fn is_of_kubernetes(name: &str) -> bool {
     name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT") || name.contains("_PORT")
 }
 
+/// The section with this name.
+fn section(name: &str) -> Option<&'static Section> {
+    Config::SECTIONS.iter().find(|section| section.name == name)
+}
+
 /// A file while it is read.
 struct File<'a> {
     path: &'a Path,
@@ -125,7 +132,7 @@ struct File<'a> {
 impl File<'_> {
     fn read_section(&mut self, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) {
         let (name, at) = (key.get_ref().as_ref(), key.span().start);
-        let Some(section) = Config::SECTIONS.iter().find(|section| section.name == name) else {
+        let Some(section) = section(name) else {
             let known = Config::SECTIONS.iter().map(|section| section.name).collect::<Vec<_>>().join(", ");
             return self.error(
                 at,
@@ -133,6 +140,11 @@ impl File<'_> {
                 format!("unknown section; the sections are {known}"),
             );
         };
+        self.read_table(section, at, value);
+    }
+
+    fn read_table(&mut self, section: &Section, at: usize, value: &Spanned<DeValue<'_>>) {
+        let name = section.name;
         let Some(table) = value.get_ref().as_table() else {
             let problem = format!(
                 "is a section, not a field: write [{name}] and its fields below it ({})",
@@ -141,7 +153,10 @@ impl File<'_> {
             return self.error(at, Some(name.to_owned()), problem);
         };
         for (key, value) in table {
-            self.read_field(section, key, value);
+            match self::section(&format!("{name}.{}", key.get_ref())) {
+                Some(inner) => self.read_table(inner, key.span().start, value),
+                None => self.read_field(section, key, value),
+            }
         }
     }
 

@@ -304,6 +304,77 @@ fn the_printed_file_has_the_same_values() {
     assert!(!printed.lines().any(is_broken), "{printed}");
 }
 
+/// A configuration with an issuer, and these lines for it.
+fn with_issuer(lines: &str) -> String {
+    format!(
+        "[authentication]\naudience = 'x'\n\n[authentication.oidc]\nissuer = 'https://issuer.example/t'\n{lines}"
+    )
+}
+
+#[test]
+fn a_section_within_a_section_is_read_from_file_environment_and_flags() {
+    let file = with_issuer("audience = ['console', 'api']\nusername_prefix = ''\ngroups_prefix = 'g:'");
+    let environment = [
+        VAULT,
+        ("SECRET_SERVICE_AUTHENTICATION_OIDC_GROUPS_PREFIX", "oidc:"),
+        ("SECRET_SERVICE_AUTHENTICATION_OIDC_REQUIRED_CLAIMS", "tid=1,hd=a=b"),
+    ];
+    let flags = [("authentication.oidc.key_cache", "1m")];
+    let loaded = LoadedConfig::from(&sources(&file, &environment, &flags)).unwrap();
+    let oidc = &loaded.config.authentication_oidc;
+    assert_eq!(oidc.issuer.as_ref().unwrap().0, "https://issuer.example/t");
+    assert_eq!(oidc.audience, ["console", "api"]);
+    assert_eq!((oidc.username_claim.as_str(), oidc.groups_claim.as_str()), ("sub", "groups"));
+    assert_eq!(oidc.username_prefix, Some(NamePrefix(String::new())));
+    assert_eq!(oidc.groups_prefix, Some(NamePrefix("oidc:".to_owned())));
+    assert_eq!(oidc.required_claims[1], RequiredClaim { name: "hd".into(), value: "a=b".into() });
+    assert_eq!(oidc.key_cache, Duration::from_secs(60));
+    let printed = loaded.print();
+    for line in
+        ["[authentication.oidc]", "username_prefix = \"\"", "required_claims = [\"tid=1\", \"hd=a=b\"]"]
+    {
+        assert!(printed.contains(line), "{printed}");
+    }
+    let flag = |field: &Field| field.path == "authentication.oidc.key_cache";
+    let fields = || Config::SECTIONS.iter().flat_map(|section| section.fields);
+    assert_eq!(fields().find(|field| flag(field)).unwrap().flag().unwrap(), "authentication-oidc-key-cache");
+}
+
+#[test]
+fn an_issuer_needs_its_audience_and_prefixes_that_keep_its_users_apart_from_others() {
+    let wrong = mistakes(&with_issuer("usernam_claim = 'upn'"), &[VAULT]);
+    for word in [
+        "authentication.oidc.usernam_claim: unknown field; the fields of [authentication.oidc] are issuer",
+        "authentication.oidc.audience: required with authentication.oidc.issuer; set it in the file, with \
+         SECRET_SERVICE_AUTHENTICATION_OIDC_AUDIENCE or with --authentication-oidc-audience",
+        "authentication.oidc.username_prefix: required",
+        "authentication.oidc.groups_prefix: required",
+    ] {
+        assert!(wrong.iter().any(|mistake| mistake.contains(word)), "{word}: {wrong:?}");
+    }
+    let alone = mistakes("authentication.oidc.audience = 'console'\nauthentication.oidc.x = 1", &[VAULT]);
+    assert!(
+        alone.iter().any(|mistake| mistake.contains("only used with authentication.oidc.issuer")),
+        "{alone:?}"
+    );
+    let not_table = mistakes("authentication.oidc = 'x'", &[VAULT]);
+    assert!(not_table[0].contains("is a section, not a field: write [authentication.oidc]"), "{not_table:?}");
+
+    let this_file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let file = with_issuer("audience = ['a']\nusername_prefix = ''\ngroups_prefix = ''");
+    let certificates = [VAULT, ("SECRET_SERVICE_AUTHENTICATION_CLIENT_CA_FILE", this_file)];
+    let wrong = mistakes(&file, &certificates);
+    assert_eq!(
+        wrong.iter().filter(|mistake| mistake.contains("could be the one in a client certificate")).count(),
+        2
+    );
+    let unknown = [VAULT, ("SECRET_SERVICE_AUTHENTICATION_OIDC_ISSUR", "x")];
+    assert!(mistakes("", &unknown)[0].contains("unknown variable"));
+    // Without any other way in.
+    let file = with_issuer("audience = ['a']\nusername_prefix = 'a:'\ngroups_prefix = 'a:'");
+    LoadedConfig::from(&sources(&file, &[VAULT], &[("authentication.tokens", "false")])).unwrap();
+}
+
 #[test]
 fn every_default_is_valid_and_every_field_is_described() {
     for field in Config::SECTIONS.iter().flat_map(|section| section.fields) {

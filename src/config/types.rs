@@ -6,7 +6,10 @@ use url::Url;
 
 use super::value::{Scalar, ValueType, is_not};
 use crate::{
-    model::{AccessRule, NamePattern, ReservedName, SecretType, SyncedSecretId, UsageRule},
+    model::{
+        AccessRule, CLUSTER_PREFIX, Identity, NamePattern, ReservedName, SecretType, SyncedSecretId,
+        UsageRule,
+    },
     quote::Quote,
     telemetry,
 };
@@ -18,6 +21,23 @@ pub struct HostUrl(pub Url);
 /// The origin of a web page: scheme, host and an optional port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(pub String);
+
+/// The URL of an OpenID Connect issuer, exactly as its tokens name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerUrl(pub String);
+
+/// What is put before the names of users or groups of an issuer. May be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamePrefix(pub String);
+
+/// A claim that tokens must have, and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequiredClaim {
+    /// The claim.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
 
 /// The name of a Kubernetes namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +95,69 @@ impl Scalar for HostUrl {
 
     fn print(&self) -> Option<toml::Value> {
         Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for IssuerUrl {
+    const TYPE: ValueType = ValueType::new(
+        "URL",
+        "an https URL, exactly as the claim iss has it, for example \
+         \"https://login.microsoftonline.com/TENANT/v2.0\"",
+    );
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let url: Url =
+            text.parse().map_err(|error| format!("{text:?} is not a URL ({})", Quote::error(&error)))?;
+        match url.scheme() {
+            // The user part may hold a password, so it is not repeated.
+            _ if !url.username().is_empty() || url.password().is_some() => {
+                Err("the URL contains a user".to_owned())
+            }
+            "https" if url.query().is_none() && url.fragment().is_none() => Ok(Self(text.to_owned())),
+            "https" => Err(format!("{text:?} has a query or a fragment")),
+            scheme => Err(format!("{text:?} uses {scheme} instead of https")),
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for NamePrefix {
+    const TYPE: ValueType = ValueType::new("PREFIX", "text such as \"oidc:\", or \"\" for no prefix");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.trim_start().to_ascii_lowercase().starts_with(CLUSTER_PREFIX) {
+            return Err(format!("{text:?} begins with \"system:\", as names of the cluster do"));
+        }
+        let sample = Identity { name: format!("{text}name"), ..Identity::default() };
+        match sample.checked() {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => Err(format!("{text:?} makes names that are not accepted: {error}")),
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for RequiredClaim {
+    const TYPE: ValueType =
+        ValueType::new("CLAIM=VALUE", "a claim and its value, such as \"hd=example.com\"");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                Ok(Self { name: name.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(is_not(text, "a claim and its value")),
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(format!("{}={}", self.name, self.value).into())
     }
 }
 
@@ -241,6 +324,27 @@ mod tests {
         }
         let with_password = HostUrl::parse("https://user:canary@a.example/").unwrap_err();
         assert!(!with_password.contains("canary"));
+    }
+
+    #[test]
+    fn an_issuer_is_an_https_url_and_stays_as_it_is_written() {
+        for url in ["https://sts.windows.net/TENANT/", "https://login.microsoftonline.com/tenant/v2.0"] {
+            assert_eq!(IssuerUrl::parse(url).unwrap().0, url);
+        }
+        for bad in ["http://a.example", "https://a.example/?q", "https://a.example/#f", "a.example", ""] {
+            assert!(IssuerUrl::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(!IssuerUrl::parse("https://user:canary@a.example/").unwrap_err().contains("canary"));
+    }
+
+    #[test]
+    fn a_prefix_makes_no_names_of_the_cluster_or_of_the_service() {
+        for prefix in ["", "oidc:", "https://issuer.example#"] {
+            assert!(NamePrefix::parse(prefix).is_ok(), "{prefix:?}");
+        }
+        for bad in ["system:", " SYSTEM:oidc:", "anonymous@", "unix:", "a\nb"] {
+            assert!(NamePrefix::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

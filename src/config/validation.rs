@@ -6,7 +6,7 @@ use url::Host;
 
 use super::{
     Audit, Authentication, Authorization, Backup, Cloud, CloudName, Config, Credential, CredentialKind,
-    Database, Engine, Field, Kubernetes, Limits, Log, SecretStore, Server, Sync, SyncedSecrets, Usages,
+    Database, Engine, Field, Kubernetes, Limits, Log, Oidc, SecretStore, Server, Sync, SyncedSecrets, Usages,
     Vault, error::ErrorCollector,
 };
 use crate::{
@@ -122,11 +122,6 @@ impl Validate for Kubernetes {
 
 impl Validate for Authentication {
     fn validate(&self, errors: &mut ErrorCollector) {
-        if !self.tokens && !self.anonymous && self.client_ca_file.is_none() {
-            let problem = "no caller could authenticate; set authentication.tokens = true, authentication.client_ca_file, or \
-                           authentication.anonymous = true";
-            errors.add("authentication.tokens", problem);
-        }
         if self.client_crl_file.is_some() && self.client_ca_file.is_none() {
             let problem = "without client certificates there is nothing to revoke; set authentication.client_ca_file too";
             errors.add("authentication.client_crl_file", problem);
@@ -149,6 +144,31 @@ impl Validate for Authentication {
         }
         if self.audience.is_empty() {
             errors.add("authentication.audience", "empty; accepted: a name such as \"secret-service\"");
+        }
+    }
+}
+
+impl Validate for Oidc {
+    fn validate(&self, errors: &mut ErrorCollector) {
+        check_readable("authentication.oidc.ca_file", self.ca_file.as_deref(), errors);
+        let uses = [
+            ("authentication.oidc.audience", !self.audience.is_empty(), true),
+            ("authentication.oidc.username_prefix", self.username_prefix.is_some(), true),
+            ("authentication.oidc.groups_prefix", self.groups_prefix.is_some(), true),
+            ("authentication.oidc.ca_file", self.ca_file.is_some(), false),
+            ("authentication.oidc.required_claims", !self.required_claims.is_empty(), false),
+        ];
+        for (path, is_set, is_needed) in uses {
+            match (&self.issuer, is_set) {
+                (None, true) => {
+                    errors.add(path, "only used with authentication.oidc.issuer; set it, or remove this");
+                }
+                (Some(_), false) if is_needed => {
+                    let how = how_to_set(path);
+                    errors.add(path, format!("required with authentication.oidc.issuer; {how}"));
+                }
+                (None, false) | (Some(_), _) => {}
+            }
         }
     }
 }
@@ -248,6 +268,7 @@ impl Validate for Server {
 pub(super) fn check_combinations(config: &Config, errors: &mut ErrorCollector) {
     check_vault_host(config.vault.uri.0.host_str().unwrap_or_default(), config.cloud.name, errors);
     check_cloud_of_extension(config, errors);
+    check_callers(config, errors);
     let (server, anonymous) = (&config.server, config.authentication.anonymous);
     let is_open = anonymous && server.insecure && server.tls_cert_file.is_none();
     for address in server.listen.iter().filter(|address| is_open && !address.ip().is_loopback()) {
@@ -258,6 +279,28 @@ pub(super) fn check_combinations(config: &Config, errors: &mut ErrorCollector) {
              key instead of server.insecure, or listen only on loopback addresses and server.unix_socket"
         );
         errors.add("server.insecure", problem);
+    }
+}
+
+/// Checks that somebody can authenticate, and that nobody can pass for somebody else.
+fn check_callers(config: &Config, errors: &mut ErrorCollector) {
+    let (authentication, oidc) = (&config.authentication, &config.authentication_oidc);
+    let has_certificates = authentication.client_ca_file.is_some();
+    if !authentication.tokens && !authentication.anonymous && !has_certificates && oidc.issuer.is_none() {
+        let problem = "no caller could authenticate; set authentication.tokens = true, authentication.client_ca_file, \
+                       authentication.oidc.issuer, or authentication.anonymous = true";
+        errors.add("authentication.tokens", problem);
+    }
+    let prefixes = [
+        ("authentication.oidc.username_prefix", &oidc.username_prefix),
+        ("authentication.oidc.groups_prefix", &oidc.groups_prefix),
+    ];
+    for (path, prefix) in prefixes {
+        if has_certificates && prefix.as_ref().is_some_and(|prefix| prefix.0.is_empty()) {
+            let problem = "empty, so a name of the issuer could be the one in a client certificate; set a prefix such \
+                           as \"oidc:\", or remove authentication.client_ca_file";
+            errors.add(path, problem);
+        }
     }
 }
 

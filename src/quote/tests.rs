@@ -91,13 +91,14 @@ const OURS: [&str; 11] = [
     "ActorError",
 ];
 /// Files that have others' errors in hand too, and how often each repeats an error of ours, or only looks into another one.
-const ALLOWED: [(&str, usize); 21] = [
+const ALLOWED: [(&str, usize); 22] = [
+    ("access/oidc/keys.rs", 1),
     ("api/error/catalogue.rs", 3),
     ("api/rpc/convert/vault_secret.rs", 1),
-    ("cli/check/checks.rs", 2),
+    ("cli/check/checks.rs", 3),
     ("cli/mod.rs", 1),
     ("cli/rebuild.rs", 1),
-    ("config/types.rs", 1),
+    ("config/types.rs", 2),
     ("edge/client.rs", 1),
     ("edge/engine/secret_store/sync_status.rs", 1),
     ("edge/recovery.rs", 3),

@@ -20,6 +20,7 @@ mod doors;
 mod handover;
 mod leader;
 mod life;
+mod oidc;
 mod people;
 mod process;
 mod quotes;

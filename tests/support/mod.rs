@@ -14,6 +14,7 @@ pub mod configuration;
 pub mod control_plane;
 pub mod disk;
 pub mod every_use;
+pub mod issuer;
 mod options;
 pub mod requests;
 pub mod script;

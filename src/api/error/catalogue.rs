@@ -6,7 +6,7 @@ use tonic::Code;
 
 use super::mapping::ErrorMapping;
 use crate::{
-    access::AccessError,
+    access::{AccessError, TokenProblem},
     model::{
         ActorError, CertificateError, Encoding, EncodingError, GroupKind, Needs, Output, Permission,
         SecretKey, SyncedSecretId, Usage, VaultSecretName, VaultVersion, Verb,
@@ -77,6 +77,13 @@ fn access_errors() -> Vec<AccessError> {
         AccessError::TokensDisabled,
         AccessError::NotBearerToken,
         AccessError::TokenRejected(audience),
+        AccessError::OnlyIssuerTokens,
+        AccessError::IssuerTokenRejected(TokenProblem::Expired),
+        AccessError::IssuerTokenRejected(TokenProblem::NotYetValid),
+        AccessError::IssuerTokenRejected(TokenProblem::Audience(vec!["secret-console".to_owned()])),
+        AccessError::IssuerTokenRejected(TokenProblem::Missing("preferred_username".to_owned())),
+        AccessError::IssuerTokenRejected(TokenProblem::EmailNotVerified),
+        AccessError::IssuerTokenRejected(TokenProblem::Reserved),
         AccessError::TokenOwnerRejected(ActorError::Reserved),
         AccessError::DuplicateCredentials,
         AccessError::CertificateRejected("…".into()),
@@ -84,11 +91,19 @@ fn access_errors() -> Vec<AccessError> {
             caller: caller(),
             permission: permission(),
             namespace: "azure-iot-operations".to_owned(),
+            groups_omitted: false,
+        },
+        AccessError::Forbidden {
+            caller: "oidc:ada@contoso.example".to_owned(),
+            permission: permission(),
+            namespace: "azure-iot-operations".to_owned(),
+            groups_omitted: true,
         },
         AccessError::DeniedByRule { caller: caller(), permission: permission(), why },
         AccessError::TooManyUnknownTokens { limit: 20, per_caller: true, wait: Duration::from_secs(1) },
         AccessError::TooManyReviews { caller: caller(), wait: Duration::from_secs(1) },
         AccessError::Undecided,
+        AccessError::IssuerSilent,
     ]
 }
 

@@ -9,16 +9,17 @@ use super::{
     clock::check_clock,
     cluster,
     names::{
-        BACKUP, CONFIGURATION, CheckName, DATABASE, DISK, TLS, VAULT, VAULT_CLOCK, VAULT_CREATE, VAULT_GET,
-        VAULT_LIST, VAULT_REACHABLE,
+        BACKUP, CONFIGURATION, CheckName, DATABASE, DISK, ISSUER, TLS, VAULT, VAULT_CLOCK, VAULT_CREATE,
+        VAULT_GET, VAULT_LIST, VAULT_REACHABLE,
     },
     report::{CheckResult, Report},
 };
 use crate::{
+    access,
     api::{self, Expiry, ExpiryKind, ExpiryStatus},
     cli::{
         CommandError,
-        settings::{backup_schedule, tls_options, vault_options},
+        settings::{backup_schedule, issuer_options, tls_options, vault_options},
     },
     config::Config,
     explain::Explain,
@@ -41,6 +42,7 @@ pub(super) async fn run(config: &Config, probes_writes: bool) -> Result<Report, 
     let mut rows =
         vec![CheckResult::passed(CONFIGURATION, "Every field is valid, and every named file is readable.")];
     rows.extend(check_tls(config).await);
+    rows.extend(check_oidc(config).await);
     rows.extend(database);
     rows.extend(vault);
     rows.extend(cluster);
@@ -190,6 +192,18 @@ async fn check_tls(config: &Config) -> Option<CheckResult> {
         ),
         (false, true) => CheckResult::failed(TLS, problems),
         (false, false) => CheckResult::warning(TLS, problems),
+    })
+}
+
+/// Checks that the OpenID Connect issuer answers, and that it has keys for signatures that are accepted.
+async fn check_oidc(config: &Config) -> Option<CheckResult> {
+    let options = issuer_options(config)?;
+    Some(match access::check_issuer(&options).await {
+        Ok(keys) => CheckResult::passed(ISSUER, format!("{} lists {keys} usable keys.", options.issuer)),
+        Err(error) => {
+            let remedy = "Nobody can sign in. Check authentication.oidc.issuer and authentication.oidc.ca_file, and the network.";
+            CheckResult::failed(ISSUER, format!("{}: {error}. {remedy}", options.issuer))
+        }
     })
 }
 

@@ -37,6 +37,7 @@ checks! {
     DISK = "database.disk", "database: free disk space";
     BACKUP = "backup", "backup: the newest is recent";
     TLS = "tls", "tls: certificates and revocation lists are current";
+    ISSUER = "oidc.issuer", "openid connect: the issuer answers, and its keys can be read";
     VAULT = "vault.configuration", "vault: configured";
     VAULT_REACHABLE = "vault.reachable", "vault: reachable, accepts the token";
     VAULT_LIST = "vault.list", "vault: right to list secrets";

@@ -7,6 +7,7 @@ use rcgen::{
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use secret_service::{
+    access::{self, IssuerOptions},
     api::{Revocation, Tls},
     proto::{ListSyncedSecretsRequest, secret_service_client::SecretServiceClient},
 };
@@ -107,6 +108,16 @@ async fn world(authority: &Authority) -> World {
 
 /// The same with other lists, and other rules for what they do not say.
 async fn world_with(authority: &Authority, lists: &str, revocation: Revocation) -> World {
+    world_of(authority, lists, revocation, locked()).await
+}
+
+/// The same with other tokens.
+async fn world_of(
+    authority: &Authority,
+    lists: &str,
+    revocation: Revocation,
+    access: access::Options,
+) -> World {
     let site = Site::start().await;
     let directory = site.directory();
     let file = |name: &str, text: &str| {
@@ -121,8 +132,7 @@ async fn world_with(authority: &Authority, lists: &str, revocation: Revocation) 
         client_crl_file: Some(file("revoked.pem", lists)),
         revocation,
     };
-    let world =
-        World::start_on(site, Options { access: locked(), tls: Some(tls), ..Options::default() }).await;
+    let world = World::start_on(site, Options { access, tls: Some(tls), ..Options::default() }).await;
     world.grant("console", &BOTH, &LOOKING, &[]).await;
     world
 }
@@ -308,4 +318,27 @@ async fn no_certificate_impersonates_the_service_or_an_unnamed_caller() {
             "{name:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn no_certificate_has_the_name_of_a_user_of_the_issuer_or_one_of_its_groups() {
+    let authority = Authority::new();
+    let mut access = locked();
+    let mut issuer = IssuerOptions::new("https://issuer.example".to_owned(), vec!["console".to_owned()]);
+    // The organization of every certificate here is operators.
+    issuer.groups.prefix = "oper".to_owned();
+    access.tokens.as_mut().unwrap().issuer = Some(issuer);
+    let world = world_of(&authority, &authority.revocations(&[]), Revocation::default(), access).await;
+    world.grant("oidc:ada", &BOTH, &LOOKING, &[]).await;
+    world.grant("operators", &BOTH, &LOOKING, &[]).await;
+    for (name, code, reason) in [
+        ("oidc:ada", Code::Unauthenticated, "CREDENTIALS_REJECTED"),
+        ("visitor", Code::PermissionDenied, "CALLER_FORBIDDEN"),
+    ] {
+        let made = authority.issue(name, 2, Duration::from_secs(3_600));
+        let refused = list(&connect(&world, &authority, Some(&made)).await.unwrap()).await.expect_err(name);
+        assert_eq!((refused.code, refused.reason.as_str()), (code, reason), "{name}");
+    }
+    let console = authority.issue("console", 3, Duration::from_secs(3_600));
+    assert!(is_let_in(&world, &authority, &console).await);
 }

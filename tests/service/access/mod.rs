@@ -5,6 +5,7 @@ mod denials;
 mod floods;
 mod headers;
 mod keys;
+mod oidc;
 mod references;
 mod requests;
 mod table;

@@ -6,7 +6,7 @@ use tonic::Code;
 
 use super::{ErrorMapping, RETRY_LATER};
 use crate::{
-    access::AccessError,
+    access::{AccessError, TokenProblem},
     model::{ACCESS_GROUP, Verb},
 };
 
@@ -35,6 +35,14 @@ impl ErrorMapping {
                     "Get a new one, for example with `kubectl create token ACCOUNT --audience {audience}`."
                 ),
             ),
+            AccessError::OnlyIssuerTokens => Self::new(
+                Unauthenticated,
+                "TOKENS_NOT_ACCEPTED",
+                "Sign in with the OpenID Connect issuer, use a client certificate, or ask the operator to enable authentication.tokens.",
+            ),
+            AccessError::IssuerTokenRejected(problem) => {
+                Self::new(Unauthenticated, "CREDENTIALS_REJECTED", after_rejection(problem))
+            }
             AccessError::TokenOwnerRejected(_) => Self::new(
                 Unauthenticated,
                 "CREDENTIALS_REJECTED",
@@ -50,16 +58,21 @@ impl ErrorMapping {
                 "CREDENTIALS_REJECTED",
                 "Use a valid one that names its owner.",
             ),
-            AccessError::Forbidden { permission, namespace, .. } => Self {
+            AccessError::Forbidden { permission, namespace, groups_omitted, .. } => Self {
                 resource: Some(permission.resource_name()),
                 ..Self::new(
                     PermissionDenied,
                     "CALLER_FORBIDDEN",
                     format!(
-                        "Grant the verb {} on {}.{ACCESS_GROUP} in the namespace {namespace:?} with a Role and a RoleBinding{}.",
+                        "Grant the verb {} on {}.{ACCESS_GROUP} in the namespace {namespace:?} with a Role and a RoleBinding{}{}.",
                         permission.verb.map_or("get", Verb::as_str),
                         permission.resource.as_str(),
                         on_name(permission.name.as_deref()),
+                        if *groups_omitted {
+                            ", to the user; or have the issuer put fewer groups into the token (in Entra ID: groups assigned to the application)"
+                        } else {
+                            ""
+                        },
                     ),
                 )
             },
@@ -90,7 +103,35 @@ impl ErrorMapping {
                 "Retry later; if this continues, ask the operator to look at the service's log.",
             )
             .retry(RETRY_LATER),
+            AccessError::IssuerSilent => Self::new(
+                Unavailable,
+                "ACCESS_UNDECIDED",
+                "Retry later; if this continues, ask the operator to run `secret-service check`, which asks the issuer.",
+            )
+            .retry(RETRY_LATER),
         }
+    }
+}
+
+/// What to do with a token of the OpenID Connect issuer that was rejected.
+fn after_rejection(problem: &TokenProblem) -> &'static str {
+    match problem {
+        TokenProblem::Malformed
+        | TokenProblem::Algorithm
+        | TokenProblem::UnknownKey
+        | TokenProblem::Signature
+        | TokenProblem::Expired => "Sign in again.",
+        TokenProblem::NotYetValid => {
+            "Sign in again, or ask the operator to compare the service's clock with the issuer's."
+        }
+        TokenProblem::Audience(_) => {
+            "Sign in for this service, or ask the operator to add the audience to authentication.oidc.audience."
+        }
+        TokenProblem::Missing(_) | TokenProblem::Required(_) => {
+            "Ask the operator to compare authentication.oidc with what the issuer puts into tokens."
+        }
+        TokenProblem::EmailNotVerified => "Verify the address with the issuer.",
+        TokenProblem::Reserved => "Ask the operator to set authentication.oidc.username_prefix.",
     }
 }
 
