@@ -31,6 +31,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.vault.ca }}{{ if or .secret .configMap }}true{{ end }}{{ end }}
 {{- end }}
 
+{{- define "secret-service.has-oidc-ca" -}}
+{{- with .Values.authentication.oidc }}{{ if and .issuer (or .ca.secret .ca.configMap) }}true{{ end }}{{ end }}
+{{- end }}
+
 {{- /* Patterns with * and ? as one regular expression. */}}
 {{- define "secret-service.regex" -}}
 {{- $all := list }}
@@ -44,6 +48,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.tls.secret }}{{ $own = append $own . }}{{ end }}
 {{- with .Values.authentication.clientCA.secret }}{{ $own = append $own . }}{{ end }}
 {{- with .Values.vault.ca.secret }}{{ $own = append $own . }}{{ end }}
+{{- with .Values.authentication.oidc.ca.secret }}{{ $own = append $own . }}{{ end }}
 {{- range .Values.imagePullSecrets }}{{ with .name }}{{ $own = append $own . }}{{ end }}{{ end }}
 {{- $own | toJson }}
 {{- end }}
@@ -135,6 +140,24 @@ anonymous = {{ .Values.authentication.anonymous }}
 client_ca_file = "/etc/secret-service/clients/ca.crt"
 {{- if .Values.authentication.clientCA.revocations }}
 client_crl_file = "/etc/secret-service/clients/ca.crl"
+{{- end }}
+{{- end }}
+{{- with .Values.authentication.oidc }}
+{{- if .issuer }}
+
+[authentication.oidc]
+issuer = {{ .issuer | quote }}
+audience = {{ .audience | toJson }}
+username_claim = {{ .usernameClaim | quote }}
+username_prefix = {{ .usernamePrefix | quote }}
+groups_claim = {{ .groupsClaim | quote }}
+groups_prefix = {{ .groupsPrefix | quote }}
+{{- with .requiredClaims }}
+required_claims = {{ . | toJson }}
+{{- end }}
+{{- if include "secret-service.has-oidc-ca" $ }}
+ca_file = "/etc/secret-service/oidc/ca.crt"
+{{- end }}
 {{- end }}
 {{- end }}
 {{- with .Values.authorization.rules }}
