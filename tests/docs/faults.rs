@@ -289,6 +289,25 @@ const CLUSTER: &[Row] = &[
     },
 ];
 
+const ISSUER: &[Row] = &[
+    Row {
+        fault: "the OpenID Connect issuer does not answer",
+        callers_see: "nothing for 24 h; without keys, or with a key that the service does not know, UNAVAILABLE, `ACCESS_UNDECIDED`",
+        afterwards: "its last keys stay valid, and it is asked again every 10 s at most",
+        within: "10 s",
+        held_by: &[
+            "tests/service/access/oidc.rs::while_the_issuer_is_down_its_known_keys_count_and_a_service_without_keys_asks_to_retry",
+        ],
+    },
+    Row {
+        fault: "the OpenID Connect issuer signs with another key",
+        callers_see: "nothing",
+        afterwards: "the first token with the new key causes a fetch; a withdrawn key ends within twice `authentication.oidc.key_cache`",
+        within: "10 s",
+        held_by: &["tests/service/access/oidc.rs::a_new_key_of_the_issuer_works_and_a_withdrawn_one_stops"],
+    },
+];
+
 const LEASE: &[Row] = &[
     Row {
         fault: "a second process with another database",
@@ -554,6 +573,7 @@ pub fn matrix() -> String {
     let sections = [
         ("The vault", VAULT),
         ("The cluster", CLUSTER),
+        ("The OpenID Connect issuer", ISSUER),
         ("The Lease", LEASE),
         ("The disk and the database", DISK),
         ("The process and its callers", PROCESS),
@@ -588,6 +608,6 @@ pub fn missing() -> Vec<&'static str> {
         let before = text[..place].rsplit("}\n").next().unwrap_or_default();
         before.contains("#[test") || before.contains("#[tokio::test")
     };
-    let rows = [VAULT, CLUSTER, DISK, PROCESS].into_iter().flatten();
+    let rows = [VAULT, CLUSTER, ISSUER, LEASE, DISK, PROCESS].into_iter().flatten();
     rows.flat_map(|row| row.held_by).copied().filter(|test| !is_there(test)).collect()
 }

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
@@ -45,6 +45,7 @@ struct Shared {
     /// Where the discovery document leads to another place.
     redirects: AtomicBool,
     is_down: AtomicBool,
+    is_slow: AtomicBool,
     fetches: AtomicUsize,
 }
 
@@ -117,6 +118,7 @@ impl Issuer {
             key_set: Mutex::default(),
             redirects: AtomicBool::default(),
             is_down: AtomicBool::default(),
+            is_slow: AtomicBool::default(),
             fetches: AtomicUsize::default(),
         });
         let handle = axum_server::Handle::new();
@@ -199,6 +201,11 @@ impl Issuer {
         self.shared.is_down.store(is_down, Ordering::SeqCst);
     }
 
+    /// Takes its time for every answer from now on.
+    pub fn slow_down(&self) {
+        self.shared.is_slow.store(true, Ordering::SeqCst);
+    }
+
     /// How often somebody has come for the keys: each time begins with the discovery document.
     pub fn fetches(&self) -> usize {
         self.shared.fetches.load(Ordering::SeqCst)
@@ -220,6 +227,9 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     let is_discovery = uri.path() == "/tenant/v2.0/.well-known/openid-configuration";
     if is_discovery {
         shared.fetches.fetch_add(1, Ordering::SeqCst);
+    }
+    if shared.is_slow.load(Ordering::SeqCst) {
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
     if shared.is_down.load(Ordering::SeqCst) {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();

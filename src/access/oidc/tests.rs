@@ -190,9 +190,10 @@ async fn the_last_keys_stay_valid_while_the_issuer_is_down_but_not_for_ever() {
 #[tokio::test]
 async fn a_caller_that_goes_away_does_not_spoil_the_fetch_for_others() {
     let issuer = issuer::Issuer::start();
+    issuer.slow_down();
     let verifier = Issuer::new(options(&issuer));
     let token = issuer.token("ada", &[]);
-    assert!(tokio::time::timeout(Duration::from_micros(1), verifier.identity(&token)).await.is_err());
+    assert!(tokio::time::timeout(Duration::from_millis(200), verifier.identity(&token)).await.is_err());
     verifier.identity(&token).await.unwrap();
     assert_eq!(issuer.fetches(), 1);
 }

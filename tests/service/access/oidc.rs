@@ -206,14 +206,20 @@ async fn while_the_issuer_is_down_its_known_keys_count_and_a_service_without_key
 }
 
 #[tokio::test]
-async fn a_verified_token_ends_with_its_expiry() {
+async fn a_verified_token_ends_with_its_expiry_and_so_does_a_watch() {
     needs!(the_double);
     let issuer = Issuer::start();
     let world = world(&issuer, |tokens| tokens.life = PATIENCE).await;
     // The leeway for the clock is a minute.
     let token = issuer.sign(&issuer.claims_but("ada", json!({ "exp": now() - 58 })));
     let_in(&world, &token).await;
+    let mut caller = world.caller(Some(&token)).await;
+    let mut watch =
+        caller.watch_synced_secrets(WatchSyncedSecretsRequest::default()).await.unwrap().into_inner();
+    watch.message().await.unwrap().expect("the initial state ends with a bookmark");
     sleep(Duration::from_secs(4)).await;
+    let ended = tokio::time::timeout(PATIENCE, watch.message()).await.expect("it ends").unwrap_err();
+    assert_eq!(ended.code(), Code::Unauthenticated);
     let (code, _, message) = refused(&world, &token).await;
     assert_eq!(code, Code::Unauthenticated);
     assert!(message.contains("it has expired"), "{message}");
