@@ -42,7 +42,7 @@ async fn check_tells_whether_the_issuer_answers_and_its_keys_can_be_read() {
     let configured = trusting(&site, &issuer);
     let (holds, found) = check(&site, &configured).await;
     assert_eq!(holds, "yes", "{found}");
-    assert!(found.contains("lists 1 usable keys"), "{found}");
+    assert!(found.contains("Usable keys: 1."), "{found}");
 
     issuer.list("{\"keys\": []}");
     let (holds, found) = check(&site, &configured).await;

@@ -199,7 +199,7 @@ async fn check_tls(config: &Config) -> Option<CheckResult> {
 async fn check_oidc(config: &Config) -> Option<CheckResult> {
     let options = issuer_options(config)?;
     Some(match access::check_issuer(&options).await {
-        Ok(keys) => CheckResult::passed(ISSUER, format!("{} lists {keys} usable keys.", options.issuer)),
+        Ok(keys) => CheckResult::passed(ISSUER, format!("{} answers. Usable keys: {keys}.", options.issuer)),
         Err(error) => {
             let remedy = "Nobody can sign in. Check authentication.oidc.issuer and authentication.oidc.ca_file, and the network.";
             CheckResult::failed(ISSUER, format!("{}: {error}. {remedy}", options.issuer))
