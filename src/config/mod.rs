@@ -254,7 +254,7 @@ fields::configuration! {
     authentication_oidc: Oidc {
         /// The issuer whose tokens the service verifies itself, exactly as their claim iss names it. Its keys come from
         /// ISSUER/.well-known/openid-configuration. If unset, no such tokens are accepted. Tokens of other issuers go to
-        /// the cluster, if authentication.tokens is on.
+        /// the cluster, if authentication.tokens is on and they name another host.
         issuer: Option<IssuerUrl>,
         /// The audiences (claim aud) that tokens may be for: the client IDs of the applications that people sign in with, or
         /// the application ID URI of the API. One of them must match. Required with authentication.oidc.issuer.
@@ -269,15 +269,17 @@ fields::configuration! {
         /// authentication.oidc.issuer; "" for none, which is refused together with client certificates. No user may have
         /// a name that begins with system:.
         username_prefix: Option<NamePrefix>,
-        /// The claim with the user's groups: a text or a list. A token without it has no groups.
+        /// The claim with the user's groups: a text or a list. Without it, the user has no groups for the cluster, and rules
+        /// in authorization.rules for the issuer's groups still restrict the user.
         groups_claim: String = "groups",
-        /// What is put before the names of groups. Required with authentication.oidc.issuer; "" for none, which is refused
-        /// together with client certificates. Groups that begin with system: don't count.
+        /// What is put before the names of groups; best another one than that of users, because rules don't tell users from
+        /// groups. Required with authentication.oidc.issuer; "" for none, which is refused together with client
+        /// certificates. Groups that begin with system: don't count.
         groups_prefix: Option<NamePrefix>,
         /// Claims that a token must have, each with its value (a text), such as tid and the tenant.
         required_claims: Vec<RequiredClaim>,
-        /// How long the issuer's keys are used before they are fetched again. A token with an unknown key causes a fetch
-        /// earlier, at most every 10 s. While the issuer can't be reached, the last keys stay valid for 24 h.
+        /// How long the issuer's keys are used before they are fetched again, at most an hour. A token with an unknown key
+        /// causes a fetch earlier, at most every 10 s. While the issuer can't be reached, the last keys stay valid for 24 h.
         key_cache: Duration = "10m",
     }
 

@@ -368,6 +368,9 @@ fn an_issuer_needs_its_audience_and_prefixes_that_keep_its_users_apart_from_othe
         wrong.iter().filter(|mistake| mistake.contains("could be the one in a client certificate")).count(),
         2
     );
+    let file =
+        with_issuer("audience = ['a']\nusername_prefix = 'a:'\ngroups_prefix = 'b:'\nkey_cache = '61m'");
+    assert!(mistakes(&file, &[VAULT])[0].contains("authentication.oidc.key_cache: longer than an hour"));
     let unknown = [VAULT, ("SECRET_SERVICE_AUTHENTICATION_OIDC_ISSUR", "x")];
     assert!(mistakes("", &unknown)[0].contains("unknown variable"));
     // Without any other way in.

@@ -26,6 +26,9 @@ const MIN_BACKUP_INTERVAL: Duration = Duration::from_secs(60);
 /// Minimum rows and bytes for denied calls: less would hold almost nothing.
 const MIN_DENIALS: (usize, usize) = (100, 65_536);
 
+/// Keys that are older may have been withdrawn.
+const LONGEST_KEY_CACHE: Duration = Duration::from_secs(3_600);
+
 /// Validates a section whose fields are all valid by themselves.
 pub(super) trait Validate {
     /// Adds the errors that it finds.
@@ -151,6 +154,9 @@ impl Validate for Authentication {
 impl Validate for Oidc {
     fn validate(&self, errors: &mut ErrorCollector) {
         check_readable("authentication.oidc.ca_file", self.ca_file.as_deref(), errors);
+        if self.key_cache > LONGEST_KEY_CACHE {
+            errors.add("authentication.oidc.key_cache", "longer than an hour; accepted: at most \"1h\"");
+        }
         let uses = [
             ("authentication.oidc.audience", !self.audience.is_empty(), true),
             ("authentication.oidc.username_prefix", self.username_prefix.is_some(), true),

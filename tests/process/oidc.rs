@@ -27,12 +27,17 @@ fn trusting(site: &Site, issuer: &Issuer) -> String {
 
 /// The row of the issuer in the report: what holds, and what was found.
 async fn check(site: &Site, configuration: &str) -> (String, String) {
+    check_row(site, configuration, "oidc.issuer").await
+}
+
+/// A row of the report.
+async fn check_row(site: &Site, configuration: &str, id: &str) -> (String, String) {
     let file = site.directory().join("check.toml");
     std::fs::write(&file, configuration).unwrap();
     let ended =
         Command::from(command(&["check", "-o", "json", "--config"])).arg(&file).output().await.unwrap();
     let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
-    let row = report["checks"].as_array().unwrap().iter().find(|row| row["id"] == "oidc.issuer").unwrap();
+    let row = report["checks"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap();
     (row["holds"].as_str().unwrap().to_owned(), row["found"].as_str().unwrap().to_owned())
 }
 
@@ -55,6 +60,17 @@ async fn check_tells_whether_the_issuer_answers_and_its_keys_can_be_read() {
     let (holds, found) = check(&site, &configured).await;
     assert_eq!(holds, "no", "{found}");
     assert!(found.contains("the discovery document can't be fetched: the status is 503"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_requires_the_right_to_ask_the_cluster_about_people_without_tokens_of_the_cluster() {
+    needs!(the_double);
+    let (site, issuer) = (Site::start().await, Issuer::start());
+    let configured = trusting(&site, &issuer);
+    assert!(configured.contains("\ntokens = false\n"), "{configured}");
+    let (holds, found) = check_row(&site, &configured, "cluster.reviews").await;
+    assert_eq!(holds, "yes", "{found}");
+    assert!(found.contains("subjectaccessreviews") && !found.contains("tokenreviews"), "{found}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

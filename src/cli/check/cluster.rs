@@ -118,9 +118,13 @@ async fn lease(edge: &Edge, name: &str) -> CheckResult {
 
 /// Without these rights every caller with credentials is refused.
 async fn callers(edge: &Edge, config: &Config) -> CheckResult {
-    match config.authentication.tokens {
-        true => rights(CALLERS, edge, &[TOKEN_RIGHTS, DECISION_RIGHTS]).await,
-        false => CheckResult::passed(CALLERS, "Not needed: authentication.tokens is off."),
+    let (authentication, oidc) = (&config.authentication, &config.authentication_oidc);
+    if authentication.tokens {
+        rights(CALLERS, edge, &[TOKEN_RIGHTS, DECISION_RIGHTS]).await
+    } else if oidc.issuer.is_some() || authentication.client_ca_file.is_some() {
+        rights(CALLERS, edge, &[DECISION_RIGHTS]).await
+    } else {
+        CheckResult::passed(CALLERS, "Not needed: only callers on this machine, without credentials.")
     }
 }
 

@@ -31,8 +31,13 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.vault.ca }}{{ if or .secret .configMap }}true{{ end }}{{ end }}
 {{- end }}
 
+{{- /* Values that are reused from an earlier release may lack all of authentication.oidc. */}}
+{{- define "secret-service.has-oidc" -}}
+{{- with .Values.authentication.oidc }}{{ if .issuer }}true{{ end }}{{ end }}
+{{- end }}
+
 {{- define "secret-service.has-oidc-ca" -}}
-{{- with .Values.authentication.oidc }}{{ if and .issuer (or .ca.secret .ca.configMap) }}true{{ end }}{{ end }}
+{{- if include "secret-service.has-oidc" . }}{{ with .Values.authentication.oidc.ca }}{{ if or .secret .configMap }}true{{ end }}{{ end }}{{ end }}
 {{- end }}
 
 {{- /* Patterns with * and ? as one regular expression. */}}
@@ -48,7 +53,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.tls.secret }}{{ $own = append $own . }}{{ end }}
 {{- with .Values.authentication.clientCA.secret }}{{ $own = append $own . }}{{ end }}
 {{- with .Values.vault.ca.secret }}{{ $own = append $own . }}{{ end }}
-{{- with .Values.authentication.oidc.ca.secret }}{{ $own = append $own . }}{{ end }}
+{{- if include "secret-service.has-oidc-ca" . }}{{ with .Values.authentication.oidc.ca.secret }}{{ $own = append $own . }}{{ end }}{{ end }}
 {{- range .Values.imagePullSecrets }}{{ with .name }}{{ $own = append $own . }}{{ end }}{{ end }}
 {{- $own | toJson }}
 {{- end }}
