@@ -122,7 +122,7 @@ pub enum AccessError {
     #[error("the client certificate is not accepted: {0}")]
     CertificateRejected(Quote),
     /// The cluster does not grant it.
-    #[error("{caller:?} may not {} {resource}{}", .permission.verb.map_or("name", crate::model::Verb::as_str), omitted(*.groups_omitted), resource = .permission.resource_name())]
+    #[error("{caller:?} may not {} {resource}{}", .permission.verb.map_or("name", crate::model::Verb::as_str), omitted(*.too_many_groups), resource = .permission.resource_name())]
     Forbidden {
         /// The caller.
         caller: String,
@@ -130,8 +130,8 @@ pub enum AccessError {
         permission: Permission,
         /// The namespace of the instance.
         namespace: String,
-        /// Whether the caller has groups that its token doesn't list.
-        groups_omitted: bool,
+        /// Whether the caller's token has too many groups to list them.
+        too_many_groups: bool,
     },
     /// A rule of the configuration denies it.
     #[error("{caller:?} may not use {resource}: {why}", resource = .permission.resource_name())]
@@ -164,6 +164,14 @@ pub enum AccessError {
     /// The cluster does not answer.
     #[error("access could not be checked: the Kubernetes API did not answer")]
     Undecided,
+    /// The key of the token may be a new one, and it is too early to ask the OpenID Connect issuer for its keys once more.
+    #[error(
+        "the token could not be verified: the keys of the OpenID Connect issuer that are known have not signed it"
+    )]
+    KeyNotFetched {
+        /// When to retry.
+        wait: Duration,
+    },
     /// The OpenID Connect issuer does not answer, so it is unknown who has signed the token.
     #[error("the token could not be verified: the OpenID Connect issuer did not answer")]
     IssuerSilent,
@@ -294,7 +302,7 @@ impl AccessControl {
                         caller: caller.to_string(),
                         permission: permission.clone(),
                         namespace,
-                        groups_omitted: identity.groups_omitted,
+                        too_many_groups: identity.has_too_many_groups(),
                     });
                 }
             }
@@ -317,7 +325,11 @@ impl AccessControl {
 
 /// What a refusal adds for a caller whose groups are unknown.
 fn omitted(are_omitted: bool) -> &'static str {
-    if are_omitted { "; the token has too many groups to list them, so no group counts" } else { "" }
+    if are_omitted {
+        "; the token has too many groups to list them, so no group counts that it leaves out"
+    } else {
+        ""
+    }
 }
 
 /// The log says why; the caller, who is not authenticated yet, learns only that it failed.

@@ -20,6 +20,8 @@ use crate::{edge::Edge, model::Identity};
 
 /// Tokens of each kind cached before the oldest are evicted.
 const MAX_TOKENS: u64 = 10_000;
+/// Users whose missing groups were reported, before the oldest are reported again.
+const MAX_WARNED: u64 = 1_000;
 /// The shortest time that an owner is cached, even if the token expires soon or our clock is ahead of the
 /// cluster's. Otherwise, each call with a known token would cause a review.
 const MIN_OWNER_LIFE: Duration = Duration::from_secs(1);
@@ -40,6 +42,8 @@ pub(super) struct TokenReviews {
     known: Cache<[u8; 32], ()>,
     /// Rejected tokens, in a cache of their own: a flood of invalid tokens evicts no owner.
     rejected: Cache<[u8; 32], AccessError>,
+    /// Users of whose groups a warning is in the log already.
+    warned: Cache<String, ()>,
     rate_limits: ReviewRateLimits,
 }
 
@@ -79,6 +83,7 @@ impl TokenReviews {
                 .max_capacity(MAX_TOKENS)
                 .time_to_live(REJECTED_LIFE.min(options.life))
                 .build(),
+            warned: Cache::builder().max_capacity(MAX_WARNED).build(),
             issuer: options.issuer.clone().map(Issuer::new),
             rate_limits: ReviewRateLimits::new(&options),
             options,
@@ -118,7 +123,11 @@ impl TokenReviews {
         let token = token.expose_secret();
         let identity = match self.identity(token).await {
             Ok(identity) => identity,
-            Err(undecided @ (AccessError::Undecided | AccessError::IssuerSilent)) => return Err(undecided),
+            Err(
+                undecided @ (AccessError::Undecided
+                | AccessError::IssuerSilent
+                | AccessError::KeyNotFetched { .. }),
+            ) => return Err(undecided),
             Err(rejection) => {
                 self.known.invalidate(&key).await;
                 self.rejected.insert(key, rejection.clone()).await;
@@ -128,13 +137,29 @@ impl TokenReviews {
         self.known.insert(key, ()).await;
         let longest = self.options.life.min(LONGEST_TOKEN_LIFE);
         let identity = identity.checked().map(Arc::new).map_err(AccessError::TokenOwnerRejected);
+        if let Some(identity) = identity.as_ref().ok().filter(|identity| identity.has_too_many_groups()) {
+            self.warn_of_groups(identity).await;
+        }
         Ok(ReviewedOwner { identity, life: life(token, longest) })
+    }
+
+    /// Says once for each user that groups are missing.
+    async fn warn_of_groups(&self, identity: &Identity) {
+        if self.warned.contains_key(&identity.name) {
+            return;
+        }
+        self.warned.insert(identity.name.clone(), ()).await;
+        tracing::warn!(
+            user = ?identity.name,
+            "the token has too many groups to list them: only listed ones count. Let the issuer put fewer groups into \
+             tokens, or grant rights to the user"
+        );
     }
 
     /// The identity that a token proves, by whoever says that it has issued it.
     async fn identity(&self, token: &str) -> Result<Identity, AccessError> {
         match &self.issuer {
-            Some(issuer) if issuer.claims_to_have_issued(token) => issuer.identity(token).await,
+            Some(issuer) if issuer.is_addressed_by(token) => issuer.identity(token).await,
             Some(_) if !self.options.of_cluster => Err(AccessError::OnlyIssuerTokens),
             Some(_) | None => {
                 let review = self.edge.review_token(token, &self.options.audience).await;
@@ -201,7 +226,7 @@ fn life(token: &str, longest: Duration) -> Duration {
 /// How long a token remains valid, if it says so: service account tokens do, others may not.
 fn remaining(token: &str) -> Option<Duration> {
     let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Claims>(token).ok()?;
-    let end = UNIX_EPOCH + Duration::try_from_secs_f64(claims.exp?).ok()?;
+    let end = UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(claims.exp?).ok()?)?;
     Some(end.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO))
 }
 
@@ -224,5 +249,11 @@ mod tests {
         assert_eq!(life(&token(-5), longest), MIN_OWNER_LIFE, "our clock runs ahead of the cluster's");
         assert_eq!(life(&token(-5), Duration::from_millis(500)), Duration::from_millis(500));
         assert_eq!(life("opaque", longest), longest);
+        let never = encode(
+            &Header::default(),
+            &serde_json::json!({ "exp": 1e19 }),
+            &EncodingKey::from_secret(b"any"),
+        );
+        assert_eq!(life(&never.unwrap(), longest), longest, "beyond all time");
     }
 }

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -45,7 +45,8 @@ struct Shared {
     /// Where the discovery document leads to another place.
     redirects: AtomicBool,
     is_down: AtomicBool,
-    is_slow: AtomicBool,
+    /// How many milliseconds an answer takes.
+    delay: AtomicU64,
     fetches: AtomicUsize,
 }
 
@@ -118,7 +119,7 @@ impl Issuer {
             key_set: Mutex::default(),
             redirects: AtomicBool::default(),
             is_down: AtomicBool::default(),
-            is_slow: AtomicBool::default(),
+            delay: AtomicU64::default(),
             fetches: AtomicUsize::default(),
         });
         let handle = axum_server::Handle::new();
@@ -201,9 +202,9 @@ impl Issuer {
         self.shared.is_down.store(is_down, Ordering::SeqCst);
     }
 
-    /// Takes its time for every answer from now on.
-    pub fn slow_down(&self) {
-        self.shared.is_slow.store(true, Ordering::SeqCst);
+    /// Takes this time for every answer from now on.
+    pub fn slow_down(&self, delay: Duration) {
+        self.shared.delay.store(delay.as_millis() as u64, Ordering::SeqCst);
     }
 
     /// How often somebody has come for the keys: each time begins with the discovery document.
@@ -228,9 +229,7 @@ async fn answer(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     if is_discovery {
         shared.fetches.fetch_add(1, Ordering::SeqCst);
     }
-    if shared.is_slow.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
+    tokio::time::sleep(Duration::from_millis(shared.delay.load(Ordering::SeqCst))).await;
     if shared.is_down.load(Ordering::SeqCst) {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }

@@ -15,7 +15,7 @@ mod vault_secret;
 
 pub use access::{
     ACCESS_GROUP, AccessRule, AccessRules, ActorError, CLUSTER_PREFIX, Caller, Identity, Permission,
-    Resource, SERVICE, Verb,
+    Resource, SERVICE, UntoldGroups, Verb,
 };
 pub use admission::{Admission, NamePattern, ReservedName};
 pub use audit::{

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 
 use super::{IssuerOptions, LEEWAY};
-use crate::model::{CLUSTER_PREFIX, Identity};
+use crate::model::{CLUSTER_PREFIX, Identity, UntoldGroups};
 
 /// The group of all authenticated users in Kubernetes.
 const AUTHENTICATED: &str = "system:authenticated";
@@ -13,6 +13,12 @@ const AUTHENTICATED: &str = "system:authenticated";
 /// Why a token of the issuer is not accepted. Repeats nothing of the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenProblem {
+    /// It is for something else than calls, such as the end of a session.
+    #[error("its type is neither JWT nor at+jwt")]
+    Type,
+    /// Its issuer is another one at the same host.
+    #[error("its issuer (claim \"iss\") is not exactly {0:?}")]
+    Issuer(String),
     /// It can't be read.
     #[error("it is not a signed JSON web token")]
     Malformed,
@@ -63,11 +69,14 @@ pub(super) fn identity(
     }
     let name = username(claims, options)?;
     let listed = groups(claims, &options.groups.claim)?;
-    let groups_omitted = listed.is_none() && has_overage(claims, &options.groups.claim);
+    // Who signs in may choose a token without groups, or the issuer may have left some of them out.
+    let are_too_many = has_overage(claims, &options.groups.claim);
+    let untold = (are_too_many || listed.is_none())
+        .then(|| UntoldGroups { prefix: options.groups.prefix.clone(), are_too_many });
     let groups = listed.unwrap_or_default().into_iter();
     let groups = groups.map(|group| format!("{}{group}", options.groups.prefix));
     let groups = groups.filter(|group| !is_of_cluster(group)).chain([AUTHENTICATED.to_owned()]).collect();
-    Ok(Identity { name, groups, groups_omitted, ..Identity::default() })
+    Ok(Identity { name, groups, untold, ..Identity::default() })
 }
 
 fn username(claims: &Map<String, Value>, options: &IssuerOptions) -> Result<String, TokenProblem> {
@@ -180,7 +189,7 @@ mod tests {
             let ada = read(claims, &options).unwrap();
             assert_eq!(ada.name, name, "{claim}");
             let listed = ["oidc:11111111-1111-1111-1111-111111111111", AUTHENTICATED];
-            assert_eq!((groups_of(&ada), ada.groups_omitted), (listed.to_vec(), false), "{claim}");
+            assert_eq!((groups_of(&ada), &ada.untold), (listed.to_vec(), &None), "{claim}");
         }
         assert_eq!(read(entra_v2(), &options("upn")), Err(TokenProblem::Missing("upn".to_owned())));
         // An application signs in without a user: no upn, but an object of its own.
@@ -188,7 +197,20 @@ mod tests {
         for claim in ["upn", "unique_name", "groups"] {
             application.as_object_mut().unwrap().remove(claim);
         }
-        assert_eq!(groups_of(&read(application, &options("oid")).unwrap()), [AUTHENTICATED]);
+        let application = read(application, &options("oid")).unwrap();
+        assert_eq!(groups_of(&application), [AUTHENTICATED]);
+        assert!(application.untold.is_some() && !application.has_too_many_groups());
+    }
+
+    #[test]
+    fn the_groups_of_a_token_without_the_claim_are_unknown_and_an_empty_list_is_none() {
+        let mut options = options("sub");
+        options.groups.prefix = "group:".to_owned();
+        let untold = UntoldGroups { prefix: "group:".to_owned(), are_too_many: false };
+        for claims in [json!({ "sub": "ada" }), json!({ "sub": "ada", "groups": null })] {
+            assert_eq!(read(claims.clone(), &options).unwrap().untold, Some(untold.clone()), "{claims}");
+        }
+        assert_eq!(read(json!({ "sub": "ada", "groups": [] }), &options).unwrap().untold, None);
     }
 
     #[test]
@@ -206,14 +228,16 @@ mod tests {
                 fields.remove("groups");
                 fields.extend(extra.as_object().unwrap().clone());
                 let ada = read(claims, &options("oid")).unwrap();
-                assert!(ada.groups_omitted, "{extra}");
+                assert!(ada.has_too_many_groups(), "{extra}");
                 assert_eq!(groups_of(&ada), [AUTHENTICATED], "{extra}");
             }
         }
         let other = json!({ "sub": "ada", "_claim_names": { "roles": "src1" } });
-        assert!(!read(other, &options("sub")).unwrap().groups_omitted, "another claim is elsewhere");
+        assert!(!read(other, &options("sub")).unwrap().has_too_many_groups(), "another claim is elsewhere");
         let both = json!({ "sub": "ada", "groups": ["a"], "hasgroups": true });
-        assert!(!read(both, &options("sub")).unwrap().groups_omitted, "they are listed");
+        let both = read(both, &options("sub")).unwrap();
+        assert_eq!(groups_of(&both), ["oidc:a", AUTHENTICATED]);
+        assert!(both.has_too_many_groups(), "the list is not all");
     }
 
     #[test]

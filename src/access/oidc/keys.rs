@@ -1,6 +1,7 @@
 //! The issuer's keys: fetched when they are needed, renewed after a while, and kept while the issuer can't be reached.
 //!
-//! All callers share a fetch, and there is at most one in [`IssuerOptions::fetch_pause`], whatever keys tokens name.
+//! All callers share a fetch, and from its end to the next one passes [`IssuerOptions::fetch_pause`], whatever keys tokens
+//! name. Nobody waits for an issuer that failed lately while its last keys are valid, nor for long.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -8,12 +9,15 @@ use jsonwebtoken::{
     Algorithm, DecodingKey, Header,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse},
 };
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use super::{
-    ALGORITHMS, IssuerOptions,
+    ALGORITHMS, IssuerOptions, LONGEST_WAIT,
     fetch::{FetchError, fetch},
 };
 use crate::access::AccessError;
@@ -36,9 +40,16 @@ struct Inner {
     life: Duration,
     pause: Duration,
     longest_outage: Duration,
-    held: RwLock<Option<Held>>,
-    /// Locked while a fetch is under way.
-    last: Mutex<Option<Attempt>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// The newest fetch.
+    fetch: Option<Fetch>,
+    /// The last fetch that has ended.
+    last: Option<Attempt>,
 }
 
 /// What the issuer listed last.
@@ -48,9 +59,15 @@ struct Held {
     fetched: Instant,
 }
 
-/// The last fetch.
-struct Attempt {
+/// A fetch, whose task holds the sender until it ends.
+#[derive(Clone)]
+struct Fetch {
     begun: Instant,
+    under_way: watch::Receiver<()>,
+}
+
+struct Attempt {
+    ended: Instant,
     failure: Option<FetchError>,
 }
 
@@ -97,79 +114,140 @@ impl Keys {
             life: options.key_life,
             pause: options.fetch_pause,
             longest_outage: options.longest_outage,
-            held: RwLock::default(),
-            last: Mutex::default(),
+            state: Mutex::default(),
         }))
     }
 
-    /// The keys. When it is time to renew them, that happens in the background; long after that, and the first time, the
-    /// caller waits for it.
+    /// The keys. When it is time to renew them, that happens in the background. Long after that, and the first time, the
+    /// caller waits for it, unless the issuer failed lately.
     pub(super) async fn current(&self) -> Result<Arc<[Key]>, AccessError> {
-        let held = self.0.held.read().clone();
-        match held {
-            Some(held) if held.fetched.elapsed() < self.0.life => return Ok(held.keys),
-            Some(held) if held.fetched.elapsed() < self.0.life.saturating_mul(2) => {
-                let inner = self.0.clone();
-                tokio::spawn(async move {
-                    // Otherwise somebody renews them already.
-                    if let Ok(last) = inner.last.try_lock() {
-                        inner.renew(last).await;
-                    }
-                });
+        let (held, is_failing) = {
+            let state = self.0.state.lock();
+            (self.0.valid(&state), state.is_failing())
+        };
+        if let Some(held) = held {
+            let age = held.fetched.elapsed();
+            if age < self.0.life {
                 return Ok(held.keys);
             }
-            Some(_) | None => {}
+            if is_failing || age < self.0.life.saturating_mul(2) {
+                self.start();
+                return Ok(held.keys);
+            }
         }
-        self.renew().await;
-        self.0.valid().ok_or(AccessError::IssuerSilent)
+        self.wait().await;
+        let held = self.0.valid(&self.0.state.lock());
+        held.map(|held| held.keys).ok_or(AccessError::IssuerSilent)
     }
 
-    /// The keys, fetched again for a token with an unknown one, unless they were fetched a moment ago.
-    pub(super) async fn renewed(&self) -> Result<Arc<[Key]>, AccessError> {
-        match self.renew().await {
-            true => self.0.valid().ok_or(AccessError::IssuerSilent),
-            // It may have signed with a new key, which nobody can tell now.
-            false => Err(AccessError::IssuerSilent),
+    /// The keys for a token that none of the known ones has signed: fetched again, unless that has happened since its
+    /// verification began.
+    pub(super) async fn renewed_since(&self, begun: Instant) -> Result<Arc<[Key]>, AccessError> {
+        let must_wait = {
+            let state = self.0.state.lock();
+            if let Some(held) = state.listed_since(begun) {
+                return Ok(held);
+            }
+            !state.is_failing()
+        };
+        match must_wait {
+            true => self.wait().await,
+            false => drop(self.start()),
+        }
+        let state = self.0.state.lock();
+        if let Some(held) = state.listed_since(begun) {
+            return Ok(held);
+        }
+        // A new key may have signed the token, which nobody can tell now.
+        let is_under_way = state.fetch.as_ref().is_some_and(Fetch::is_under_way);
+        match &state.last {
+            Some(last) if !is_under_way && !state.is_failing() => {
+                Err(AccessError::KeyNotFetched { wait: self.0.pause.saturating_sub(last.ended.elapsed()) })
+            }
+            Some(_) | None => Err(AccessError::IssuerSilent),
         }
     }
 
-    /// Whether the last fetch succeeded: this one, or the one of a moment ago. Goes on if the caller goes away.
-    async fn renew(&self) -> bool {
+    /// Waits until a fetch ends, but not for long.
+    async fn wait(&self) {
+        let Some(Fetch { begun, mut under_way }) = self.start() else { return };
+        // The sender sends nothing: it goes away.
+        let _ended = timeout_at(begun + LONGEST_WAIT, under_way.changed()).await;
+    }
+
+    /// The fetch that is under way, or begins, if it is time for one. It goes on if the caller goes away.
+    fn start(&self) -> Option<Fetch> {
+        let mut state = self.0.state.lock();
+        if let Some(fetch) = state.fetch.as_ref().filter(|fetch| fetch.is_under_way()) {
+            return Some(fetch.clone());
+        }
+        if state.last.as_ref().is_some_and(|last| last.ended.elapsed() < self.0.pause) {
+            return None;
+        }
+        let (sender, under_way) = watch::channel(());
+        let fetch = Fetch { begun: Instant::now(), under_way };
+        state.fetch = Some(fetch.clone());
         let inner = self.0.clone();
-        tokio::spawn(async move { inner.renew(inner.last.lock().await).await }).await.unwrap_or(false)
+        tokio::spawn(async move {
+            inner.renew().await;
+            drop(sender);
+        });
+        Some(fetch)
+    }
+}
+
+// === impl Fetch ===
+
+impl Fetch {
+    fn is_under_way(&self) -> bool {
+        self.under_way.has_changed().is_ok()
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Whether the issuer could not be asked the last time.
+    fn is_failing(&self) -> bool {
+        let failure = self.last.as_ref().and_then(|last| last.failure.as_ref());
+        failure.is_some_and(|failure| *failure != FetchError::NoKeys)
+    }
+
+    /// The keys, if the issuer has listed them since then.
+    fn listed_since(&self, time: Instant) -> Option<Arc<[Key]>> {
+        let is_new = !self.is_failing() && self.last.as_ref().is_some_and(|last| last.ended >= time);
+        self.held.as_ref().filter(|_| is_new).map(|held| held.keys.clone())
     }
 }
 
 // === impl Inner ===
 
 impl Inner {
-    async fn renew(&self, mut last: tokio::sync::MutexGuard<'_, Option<Attempt>>) -> bool {
-        if let Some(last) = last.as_ref().filter(|last| last.begun.elapsed() < self.pause) {
-            return last.failure.is_none();
-        }
+    async fn renew(&self) {
         let begun = Instant::now();
-        let failure = match fetch(&self.issuer, self.ca_file.as_deref()).await {
-            Ok(keys) => {
-                *self.held.write() = Some(Held { keys: keys.into(), fetched: begun });
-                None
-            }
-            Err(error) => Some(error),
+        let fetched = fetch(&self.issuer, self.ca_file.as_deref()).await;
+        let (keys, failure) = match fetched {
+            Ok(keys) => (Some(keys), None),
+            // An issuer that has withdrawn all of its keys has done so.
+            Err(FetchError::NoKeys) => (Some(Vec::new()), Some(FetchError::NoKeys)),
+            Err(error) => (None, Some(error)),
         };
-        let before = last.take().and_then(|last| last.failure);
+        let mut state = self.state.lock();
+        if let Some(keys) = keys {
+            state.held = Some(Held { keys: keys.into(), fetched: begun });
+        }
+        let before = state.last.take().and_then(|last| last.failure);
         if let Some(error) = failure.as_ref().filter(|failure| before.as_ref() != Some(*failure)) {
             tracing::warn!(%error, "can't fetch the keys of the OpenID Connect issuer");
         }
         if failure.is_none() && before.is_some() {
             tracing::info!("the OpenID Connect issuer answers again");
         }
-        let is_renewed = failure.is_none();
-        *last = Some(Attempt { begun, failure });
-        is_renewed
+        state.last = Some(Attempt { ended: Instant::now(), failure });
     }
 
     /// The keys, unless the issuer has been out of reach for too long.
-    fn valid(&self) -> Option<Arc<[Key]>> {
-        let held = self.held.read().clone()?;
-        (held.fetched.elapsed() < self.longest_outage).then_some(held.keys)
+    fn valid(&self, state: &State) -> Option<Held> {
+        state.held.as_ref().filter(|held| held.fetched.elapsed() < self.longest_outage).cloned()
     }
 }

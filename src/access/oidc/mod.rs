@@ -17,6 +17,8 @@ use jsonwebtoken::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
+use url::Url;
 
 pub use claims::TokenProblem;
 pub use fetch::FetchError;
@@ -40,6 +42,8 @@ const ALGORITHMS: [Algorithm; 8] = [
 const LEEWAY: u64 = 60;
 /// The shortest time between two fetches of the keys.
 const FETCH_PAUSE: Duration = Duration::from_secs(10);
+/// How long a call waits for a fetch of the keys, counted from when it begins. The fetch goes on.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// How long keys stay valid while the issuer can't be reached.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(86_400);
 
@@ -60,7 +64,7 @@ pub struct IssuerOptions {
     pub required_claims: Vec<(String, String)>,
     /// How long its keys are used before they are fetched again.
     pub key_life: Duration,
-    /// The shortest time between two fetches, whatever the tokens say.
+    /// The shortest time from the end of a fetch to the next one, whatever the tokens say.
     pub fetch_pause: Duration,
     /// How long its last keys stay valid while it can't be reached.
     pub longest_outage: Duration,
@@ -81,7 +85,7 @@ pub(super) struct Issuer {
     keys: Keys,
 }
 
-/// Who a token says has issued it.
+/// The claim that names the issuer.
 #[derive(Deserialize)]
 struct Issued {
     iss: String,
@@ -131,7 +135,9 @@ impl IssuerOptions {
             ErrorKind::MissingRequiredClaim(claim) | ErrorKind::InvalidClaimFormat(claim) => {
                 TokenProblem::Missing(claim.clone())
             }
-            ErrorKind::Json(_) | ErrorKind::Utf8(_) | ErrorKind::InvalidIssuer => TokenProblem::Malformed,
+            ErrorKind::Json(_) | ErrorKind::Utf8(_) | ErrorKind::Base64(_) | ErrorKind::InvalidIssuer => {
+                TokenProblem::Malformed
+            }
             _ => TokenProblem::Signature,
         }
     }
@@ -144,29 +150,31 @@ impl Issuer {
         Self { keys: Keys::new(&options), options }
     }
 
-    /// Whether a token says that it is of this issuer. That alone proves nothing.
-    pub(super) fn claims_to_have_issued(&self, token: &str) -> bool {
-        insecure_decode_claims::<Issued>(token).is_ok_and(|issued| issued.iss == self.options.issuer)
+    /// Whether it is up to this issuer to accept a token: it says that it is of this one, or of another one at the same
+    /// host, such as another tenant or the same with a slash. Nobody else needs to see it. That alone proves nothing.
+    pub(super) fn is_addressed_by(&self, token: &str) -> bool {
+        let is_near = |issuer: &str| {
+            let host = host_of(issuer);
+            host.is_some() && host == host_of(&self.options.issuer)
+        };
+        issuer_of(token).is_some_and(|issuer| issuer == self.options.issuer || is_near(&issuer))
     }
 
     /// The user of a token.
     pub(super) async fn identity(&self, token: &str) -> Result<Identity, AccessError> {
-        let header = header(token)?;
+        if issuer_of(token).as_ref() != Some(&self.options.issuer) {
+            return Err(TokenProblem::Issuer(self.options.issuer.clone()).into());
+        }
+        let (header, begun) = (header(token)?, Instant::now());
         let keys = self.keys.current().await?;
         let claims = match self.verify(token, &header, &keys) {
-            // The issuer may have a new key.
-            Err(TokenProblem::UnknownKey) => self.verify(token, &header, &self.keys.renewed().await?)?,
+            // The issuer may have a new key, even under the name of an old one.
+            Err(TokenProblem::UnknownKey | TokenProblem::Signature) => {
+                self.verify(token, &header, &self.keys.renewed_since(begun).await?)?
+            }
             verified => verified?,
         };
-        let identity = claims::identity(&claims, &self.options)?;
-        if identity.groups_omitted {
-            tracing::warn!(
-                user = ?identity.name,
-                "the token has too many groups to list them: the user has none here. Let the issuer put fewer \
-                 groups into tokens, or grant rights to the user"
-            );
-        }
-        Ok(identity)
+        Ok(claims::identity(&claims, &self.options)?)
     }
 
     /// Whether the users or groups of this issuer have names with this beginning.
@@ -182,16 +190,19 @@ impl Issuer {
     /// The claims of a token that one of the keys has signed.
     fn verify(&self, token: &str, header: &Header, keys: &[Key]) -> Result<Map<String, Value>, TokenProblem> {
         let validation = self.options.validation(header.alg);
+        let mut problem = TokenProblem::UnknownKey;
         for key in keys.iter().filter(|key| key.fits(header)) {
             match decode(token, &key.key, &validation) {
                 Ok(token) => return Ok(token.claims),
-                // Without a name for its key, any of them may have signed it.
-                Err(error) if header.kid.is_none() && matches!(error.kind(), ErrorKind::InvalidSignature) => {
+                Err(error) if !matches!(error.kind(), ErrorKind::InvalidSignature) => {
+                    return Err(self.options.problem(&error));
                 }
-                Err(error) => return Err(self.options.problem(&error)),
+                // The token may name no key, or several may have the same name.
+                Err(_) if header.kid.is_some() => problem = TokenProblem::Signature,
+                Err(_) => {}
             }
         }
-        Err(TokenProblem::UnknownKey)
+        Err(problem)
     }
 }
 
@@ -203,12 +214,28 @@ impl ClaimMapping {
     }
 }
 
-/// The header of a token with an algorithm that is accepted.
+/// Who a token says has issued it.
+fn issuer_of(token: &str) -> Option<String> {
+    insecure_decode_claims::<Issued>(token).ok().map(|issued| issued.iss)
+}
+
+fn host_of(issuer: &str) -> Option<String> {
+    Url::parse(issuer).ok()?.host_str().map(str::to_owned)
+}
+
+/// Whether a token of this type proves who calls. Others, such as a logout token, may have the same issuer and audience.
+fn proves_identity(kind: Option<&str>) -> bool {
+    let Some(kind) = kind.map(str::to_ascii_lowercase) else { return true };
+    matches!(kind.strip_prefix("application/").unwrap_or(&kind), "jwt" | "at+jwt")
+}
+
+/// The header of a token with a type and an algorithm that are accepted.
 fn header(token: &str) -> Result<Header, TokenProblem> {
     let header = decode_header(token).map_err(|_| TokenProblem::Malformed)?;
     match header.crit {
         // It asks for something that we don't know.
         Some(_) => Err(TokenProblem::Malformed),
+        None if !proves_identity(header.typ.as_deref()) => Err(TokenProblem::Type),
         None if ALGORITHMS.contains(&header.alg) => Ok(header),
         None => Err(TokenProblem::Algorithm),
     }

@@ -40,7 +40,7 @@ async fn tokens_of_every_algorithm_are_accepted_with_the_key_that_they_name() {
     let issuer = issuer::Issuer::start();
     issuer.add(p384.clone());
     issuer.add(rsa.clone());
-    let verifier = Issuer::new(options(&issuer));
+    let verifier = Issuer::new(IssuerOptions { fetch_pause: Duration::ZERO, ..options(&issuer) });
     let claims = issuer.claims("ada", &["line-1"]);
     for algorithm in [RS256, RS384, RS512, PS256, PS384, PS512] {
         let header = Header { kid: Some("rsa".to_owned()), ..Header::new(algorithm) };
@@ -72,7 +72,7 @@ async fn no_token_is_accepted_without_a_signature_or_with_the_public_key_as_secr
     for signature in ["", "c2lnbmF0dXJl"] {
         let unsigned =
             format!("{}.{}.{signature}", part(json!({ "alg": "none", "kid": "rsa" })), part(claims.clone()));
-        assert!(verifier.claims_to_have_issued(&unsigned));
+        assert!(verifier.is_addressed_by(&unsigned));
         assert_eq!(problem(verifier.identity(&unsigned).await), TokenProblem::Malformed);
     }
     for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
@@ -122,8 +122,39 @@ async fn audience_and_times_are_checked_with_a_leeway_of_a_minute() {
         verifier.identity(&token).await.unwrap_or_else(|error| panic!("{good}: {error}"));
     }
     let other = issuer.sign(&issuer.claims_but("ada", json!({ "iss": format!("{}/", issuer.url()) })));
-    assert!(!verifier.claims_to_have_issued(&other), "it is exact");
-    assert!(problem(verifier.identity(&other).await) == TokenProblem::Malformed, "even if it came here");
+    assert_eq!(problem(verifier.identity(&other).await), TokenProblem::Issuer(issuer.url().to_owned()));
+}
+
+#[tokio::test]
+async fn tokens_of_the_same_host_stay_here_and_only_those_of_the_issuer_are_accepted() {
+    let issuer = issuer::Issuer::start();
+    let verifier = Issuer::new(options(&issuer));
+    let of = |name: &str| issuer.sign(&issuer.claims_but("ada", json!({ "iss": name })));
+    for near in [format!("{}/", issuer.url()), "https://LOCALHOST/other".to_owned()] {
+        assert!(verifier.is_addressed_by(&of(&near)), "{near}");
+        let found = problem(verifier.identity(&of(&near)).await);
+        assert_eq!(found, TokenProblem::Issuer(issuer.url().to_owned()), "{near}");
+    }
+    for other in ["https://kubernetes.default.svc.cluster.local", "kubernetes/serviceaccount", ""] {
+        assert!(!verifier.is_addressed_by(&of(other)), "{other}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_another_type_proves_nothing() {
+    let issuer = issuer::Issuer::start();
+    let verifier = Issuer::new(options(&issuer));
+    let of = |kind: Option<&str>| {
+        let kid = Some(issuer.key().id);
+        let header = Header { typ: kind.map(str::to_owned), kid, ..Header::new(Algorithm::ES256) };
+        issuer.key().sign_as(&header, &issuer.claims("ada", &[]))
+    };
+    for good in [None, Some("JWT"), Some("at+jwt"), Some("application/AT+JWT")] {
+        verifier.identity(&of(good)).await.unwrap_or_else(|error| panic!("{good:?}: {error}"));
+    }
+    for bad in ["logout+jwt", "dpop+jwt", ""] {
+        assert_eq!(problem(verifier.identity(&of(Some(bad))).await), TokenProblem::Type, "{bad}");
+    }
 }
 
 #[tokio::test]
@@ -137,6 +168,9 @@ async fn a_new_key_is_fetched_for_the_first_token_that_names_it_and_a_withdrawn_
     verifier.identity(&issuer.token("ada", &[])).await.unwrap();
     assert_eq!(issuer.fetches(), 2);
     let withdrawn = first.sign(&issuer.claims("ada", &[]));
+    let early = verifier.identity(&withdrawn).await;
+    assert!(matches!(early, Err(AccessError::KeyNotFetched { wait }) if wait <= PAUSE), "{early:?}");
+    tokio::time::sleep(PAUSE).await;
     assert_eq!(problem(verifier.identity(&withdrawn).await), TokenProblem::UnknownKey);
     // Long after it was time to renew the keys, the old ones don't count once more.
     let second = issuer.key();
@@ -144,6 +178,55 @@ async fn a_new_key_is_fetched_for_the_first_token_that_names_it_and_a_withdrawn_
     tokio::time::sleep(PAUSE * 13).await;
     let withdrawn = second.sign(&issuer.claims("ada", &[]));
     assert_eq!(problem(verifier.identity(&withdrawn).await), TokenProblem::UnknownKey);
+}
+
+#[tokio::test]
+async fn keys_of_the_same_name_are_all_tried_and_one_that_was_replaced_is_fetched() {
+    let issuer = issuer::Issuer::start();
+    issuer.add(SigningKey::new("first", Algorithm::ES256));
+    let verifier = Issuer::new(eager(&issuer));
+    verifier.identity(&issuer.token("ada", &[])).await.unwrap();
+    assert_eq!(issuer.fetches(), 1);
+    tokio::time::sleep(PAUSE).await;
+    issuer.replace(SigningKey::new("first", Algorithm::ES256));
+    verifier.identity(&issuer.token("ada", &[])).await.unwrap();
+    assert_eq!(issuer.fetches(), 2);
+}
+
+#[tokio::test]
+async fn an_issuer_that_lists_no_usable_key_has_withdrawn_the_known_ones() {
+    let issuer = issuer::Issuer::start();
+    let verifier = Issuer::new(IssuerOptions { key_life: PAUSE, ..eager(&issuer) });
+    let token = issuer.token("ada", &[]);
+    verifier.identity(&token).await.unwrap();
+    issuer.list("{\"keys\": []}");
+    tokio::time::sleep(PAUSE * 3).await;
+    assert_eq!(problem(verifier.identity(&token).await), TokenProblem::UnknownKey);
+}
+
+#[tokio::test]
+async fn nobody_waits_long_for_an_issuer_and_no_further_caller_while_its_last_keys_are_valid() {
+    let issuer = issuer::Issuer::start();
+    let verifier = Issuer::new(IssuerOptions { key_life: PAUSE, ..eager(&issuer) });
+    let token = issuer.token("ada", &[]);
+    verifier.identity(&token).await.unwrap();
+    issuer.slow_down(Duration::from_secs(60));
+    tokio::time::sleep(PAUSE * 3).await;
+    let begun = Instant::now();
+    verifier.identity(&token).await.unwrap();
+    assert!((2..=4).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    let header = Header { kid: Some("new".to_owned()), ..Header::new(Algorithm::ES256) };
+    let unknown = issuer.key().sign_as(&header, &issuer.claims("ada", &[]));
+    // Until the fetch fails, and after that.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(4) {
+        let this = Instant::now();
+        verifier.identity(&token).await.unwrap();
+        assert_eq!(verifier.identity(&unknown).await, Err(AccessError::IssuerSilent));
+        assert!(this.elapsed() < Duration::from_secs(1), "{:?}", this.elapsed());
+        tokio::time::sleep(PAUSE).await;
+    }
+    assert!(issuer.fetches() > 2, "it goes on trying");
 }
 
 #[tokio::test]
@@ -190,7 +273,7 @@ async fn the_last_keys_stay_valid_while_the_issuer_is_down_but_not_for_ever() {
 #[tokio::test]
 async fn a_caller_that_goes_away_does_not_spoil_the_fetch_for_others() {
     let issuer = issuer::Issuer::start();
-    issuer.slow_down();
+    issuer.slow_down(PAUSE * 6);
     let verifier = Issuer::new(options(&issuer));
     let token = issuer.token("ada", &[]);
     assert!(tokio::time::timeout(Duration::from_millis(200), verifier.identity(&token)).await.is_err());

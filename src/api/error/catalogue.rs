@@ -81,6 +81,10 @@ fn access_errors() -> Vec<AccessError> {
         AccessError::IssuerTokenRejected(TokenProblem::Expired),
         AccessError::IssuerTokenRejected(TokenProblem::NotYetValid),
         AccessError::IssuerTokenRejected(TokenProblem::Audience(vec!["secret-console".to_owned()])),
+        AccessError::IssuerTokenRejected(TokenProblem::Type),
+        AccessError::IssuerTokenRejected(TokenProblem::Issuer(
+            "https://login.microsoftonline.com/TENANT/v2.0".to_owned(),
+        )),
         AccessError::IssuerTokenRejected(TokenProblem::Missing("preferred_username".to_owned())),
         AccessError::IssuerTokenRejected(TokenProblem::EmailNotVerified),
         AccessError::IssuerTokenRejected(TokenProblem::Reserved),
@@ -91,18 +95,19 @@ fn access_errors() -> Vec<AccessError> {
             caller: caller(),
             permission: permission(),
             namespace: "azure-iot-operations".to_owned(),
-            groups_omitted: false,
+            too_many_groups: false,
         },
         AccessError::Forbidden {
             caller: "oidc:ada@contoso.example".to_owned(),
             permission: permission(),
             namespace: "azure-iot-operations".to_owned(),
-            groups_omitted: true,
+            too_many_groups: true,
         },
         AccessError::DeniedByRule { caller: caller(), permission: permission(), why },
         AccessError::TooManyUnknownTokens { limit: 20, per_caller: true, wait: Duration::from_secs(1) },
         AccessError::TooManyReviews { caller: caller(), wait: Duration::from_secs(1) },
         AccessError::Undecided,
+        AccessError::KeyNotFetched { wait: Duration::from_secs(10) },
         AccessError::IssuerSilent,
     ]
 }

@@ -36,10 +36,19 @@ pub struct Identity {
     pub uid: String,
     /// The groups.
     pub groups: Vec<String>,
-    /// Whether there are groups that nobody told: the token has too many of them to list them.
-    pub groups_omitted: bool,
+    /// The groups of which nobody told which the user is in, if there are such.
+    pub untold: Option<UntoldGroups>,
     /// Extra attributes from the API server, passed back to its authorizer.
     pub extra: BTreeMap<String, Vec<String>>,
+}
+
+/// Groups that a token does not list: the user may be in any of them. They grant nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UntoldGroups {
+    /// What their names begin with; may be empty.
+    pub prefix: String,
+    /// Whether the token says that there are too many to list them. Otherwise it says nothing about groups.
+    pub are_too_many: bool,
 }
 
 /// A verb on a virtual resource.
@@ -102,6 +111,15 @@ impl fmt::Display for Caller {
 impl From<Identity> for Caller {
     fn from(identity: Identity) -> Self {
         Self::Known(Arc::new(identity))
+    }
+}
+
+// === impl Identity ===
+
+impl Identity {
+    /// Whether the user's token has too many groups to list them.
+    pub fn has_too_many_groups(&self) -> bool {
+        self.untold.as_ref().is_some_and(|groups| groups.are_too_many)
     }
 }
 

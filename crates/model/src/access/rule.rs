@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 
 use wildmatch::WildMatch;
 
-use super::{CLUSTER_PREFIX, Caller, Permission, Resource};
+use super::{CLUSTER_PREFIX, Caller, Permission, Resource, UntoldGroups};
 use crate::NameError;
 
 /// Everybody.
@@ -73,7 +73,9 @@ impl AccessRule {
     /// Whether the rule may be for a group of the caller that nobody told. Groups of the cluster are not among them.
     fn may_apply_to(&self, caller: &Caller) -> bool {
         let Caller::Known(identity) = caller else { return false };
-        identity.groups_omitted && !self.applies_to(caller) && !self.who.starts_with(CLUSTER_PREFIX)
+        let is_untold = |groups: &UntoldGroups| self.who.starts_with(&groups.prefix);
+        let may_be_in = identity.untold.as_ref().is_some_and(is_untold);
+        may_be_in && !self.applies_to(caller) && !self.who.starts_with(CLUSTER_PREFIX)
     }
 }
 
@@ -133,23 +135,31 @@ mod tests {
 
     #[test]
     fn a_rule_for_a_group_narrows_a_caller_whose_groups_are_unknown_and_grants_it_nothing() {
-        let refused = |rule: &str, name: &str| {
-            let ada = Identity { name: "ada".into(), groups_omitted: true, ..Identity::default() };
+        let refused = |prefix: &str, rule: &str, name: &str| {
+            let untold = Some(UntoldGroups { prefix: prefix.to_owned(), are_too_many: false });
+            let ada = Identity { name: "oidc:ada".into(), untold, ..Identity::default() };
             let rules = AccessRules::from_iter([rule.parse().unwrap()]);
             let ask = Permission::vault_secret(Verb::Get, Some(name.parse().unwrap()));
             rules.refusal(&ada.into(), &ask)
         };
-        for narrowing in ["deny line-1 vaultSecrets/prod-*", "allow line-1 vaultSecrets/*"] {
-            let told = refused(narrowing, "prod-pump").unwrap();
-            assert!(told.contains(narrowing) && told.contains("does not list"), "{told}");
+        for narrowing in ["deny group:line-1 vaultSecrets/prod-*", "allow group:line-1 vaultSecrets/*"] {
+            for prefix in ["group:", ""] {
+                let told = refused(prefix, narrowing, "prod-pump").unwrap();
+                assert!(told.contains(narrowing) && told.contains("does not list"), "{told}");
+            }
         }
         for other in [
-            "deny line-1 vaultSecrets/test-*",
+            "deny group:line-1 vaultSecrets/test-*",
             "deny system:serviceaccounts vaultSecrets/*",
-            "allow ada vaultSecrets/*",
+            "allow oidc:ada vaultSecrets/*",
             "allow * vaultSecrets/prod-*",
         ] {
-            assert_eq!(refused(other, "prod-pump"), None, "{other}");
+            assert_eq!(refused("group:", other, "prod-pump"), None, "{other}");
+            assert_eq!(refused("", other, "prod-pump"), None, "{other}");
+        }
+        // Others, who can't be a group of the issuer.
+        for other in ["deny oidc:bob vaultSecrets/*", "allow spiffe://plant/console vaultSecrets/x"] {
+            assert_eq!(refused("group:", other, "prod-pump"), None, "{other}");
         }
     }
 

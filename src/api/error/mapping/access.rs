@@ -58,7 +58,7 @@ impl ErrorMapping {
                 "CREDENTIALS_REJECTED",
                 "Use a valid one that names its owner.",
             ),
-            AccessError::Forbidden { permission, namespace, groups_omitted, .. } => Self {
+            AccessError::Forbidden { permission, namespace, too_many_groups, .. } => Self {
                 resource: Some(permission.resource_name()),
                 ..Self::new(
                     PermissionDenied,
@@ -68,7 +68,7 @@ impl ErrorMapping {
                         permission.verb.map_or("get", Verb::as_str),
                         permission.resource.as_str(),
                         on_name(permission.name.as_deref()),
-                        if *groups_omitted {
+                        if *too_many_groups {
                             ", to the user; or have the issuer put fewer groups into the token (in Entra ID: groups assigned to the application)"
                         } else {
                             ""
@@ -103,6 +103,12 @@ impl ErrorMapping {
                 "Retry later; if this continues, ask the operator to look at the service's log.",
             )
             .retry(RETRY_LATER),
+            AccessError::KeyNotFetched { wait } => Self::new(
+                Unavailable,
+                "ACCESS_UNDECIDED",
+                "Retry later; if this continues, sign in again.",
+            )
+            .retry((*wait).max(Duration::from_millis(1))),
             AccessError::IssuerSilent => Self::new(
                 Unavailable,
                 "ACCESS_UNDECIDED",
@@ -123,6 +129,10 @@ fn after_rejection(problem: &TokenProblem) -> &'static str {
         | TokenProblem::Expired => "Sign in again.",
         TokenProblem::NotYetValid => {
             "Sign in again, or ask the operator to compare the service's clock with the issuer's."
+        }
+        TokenProblem::Type => "Send the ID token or the access token.",
+        TokenProblem::Issuer(_) => {
+            "Sign in with this issuer, or ask the operator to set authentication.oidc.issuer as the tokens have it, to the last slash."
         }
         TokenProblem::Audience(_) => {
             "Sign in for this service, or ask the operator to add the audience to authentication.oidc.audience."
