@@ -6,7 +6,7 @@ use reqwest::{Certificate, Client, Url, redirect, tls};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::keys::Key;
+use super::key::Key;
 use crate::quote::Quote;
 
 /// Where the discovery document is, below the issuer (OpenID Connect Discovery 4).

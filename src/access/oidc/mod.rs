@@ -5,6 +5,7 @@
 
 mod claims;
 mod fetch;
+mod key;
 mod keys;
 
 use std::{path::PathBuf, time::Duration};
@@ -22,7 +23,8 @@ use url::Url;
 
 pub use claims::TokenProblem;
 pub use fetch::FetchError;
-use keys::{Key, Keys};
+use key::Key;
+use keys::Keys;
 
 use super::AccessError;
 use crate::model::Identity;

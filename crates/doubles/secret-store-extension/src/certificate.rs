@@ -4,10 +4,10 @@ use x509_parser::extensions::ParsedExtension;
 use zeroize::Zeroizing;
 
 use super::{
+    encoding::decoded,
     key::PrivateKey,
     pem::{self, Block},
     pfx,
-    provider::decoded,
 };
 
 /// The content types that Key Vault gives to the secrets of certificates.

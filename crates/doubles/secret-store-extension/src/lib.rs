@@ -17,6 +17,7 @@ mod conditions;
 mod controller;
 pub mod definitions;
 mod digest;
+mod encoding;
 mod failure;
 mod install;
 mod key;

@@ -2,7 +2,7 @@
 //! of each form, `bundle.pem` by the provider's `decodePKCS12` with `constructPEMChain`, `pfx.tls.crt` by `GetCertPart` of the PFX's
 //! bytes. The certificates come in no order. The keys are made for these tests.
 
-use super::{certificate, key::PrivateKey, pem, provider::decoded, tls};
+use super::{certificate, encoding::decoded, key::PrivateKey, pem, tls};
 use zeroize::Zeroizing;
 
 /// The texts of one key.

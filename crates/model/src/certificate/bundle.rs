@@ -2,23 +2,18 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p12_keystore::Pkcs12Archive;
-use pem::{EncodeConfig, LineEnding, Pem};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use zeroize::Zeroizing;
 
-use super::{CertificateError, KeyForm, private_key};
+use super::{
+    CertificateError, KeyForm,
+    private_key::{self, PrivateKey},
+    text::encode,
+};
 
 const CERTIFICATE: &str = "CERTIFICATE";
 /// The object identifier of scrypt in DER. No vault writes such a PFX, and to open one can take a gigabyte.
 const SCRYPT: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x04, 0x0b];
-
-/// A private key as it was read: the label of its PEM block, and its DER.
-pub(super) struct PrivateKey {
-    pub(super) label: String,
-    pub(super) der: Zeroizing<Vec<u8>>,
-    /// The block as it was, where it is encrypted: headers say how.
-    encrypted: Option<Zeroizing<Vec<u8>>>,
-}
 
 /// The private key and the certificates of a value.
 #[derive(Default)]
@@ -35,37 +30,6 @@ struct Chain<'a> {
     linked: Vec<&'a Vec<u8>>,
     /// All others, as the value has them.
     others: Vec<&'a Vec<u8>>,
-}
-
-// === impl PrivateKey ===
-
-impl PrivateKey {
-    pub(super) fn new(label: &str, der: &[u8]) -> Self {
-        Self { label: label.to_owned(), der: Zeroizing::new(der.to_vec()), encrypted: None }
-    }
-
-    fn of_block(block: Pem) -> Self {
-        let is_encrypted = block.tag() == "ENCRYPTED PRIVATE KEY"
-            || block.headers().get("Proc-Type").is_some_and(|kind| kind.contains("ENCRYPTED"));
-        let encrypted = is_encrypted.then(|| text_of(&block));
-        let label = block.tag().to_owned();
-        Self { label, der: Zeroizing::new(block.into_contents()), encrypted }
-    }
-
-    fn pem(&self) -> Zeroizing<Vec<u8>> {
-        match &self.encrypted {
-            Some(block) => block.clone(),
-            None => encode([(self.label.as_str(), self.der.as_slice())]),
-        }
-    }
-
-    /// In a form; a key of a kind that has no form of its own, as it is.
-    fn pem_in(&self, form: KeyForm) -> Zeroizing<Vec<u8>> {
-        let traditional = (form == KeyForm::Traditional && self.encrypted.is_none())
-            .then(|| private_key::traditional(self))
-            .flatten();
-        traditional.as_ref().unwrap_or(self).pem()
-    }
 }
 
 // === impl Bundle ===
@@ -223,24 +187,4 @@ fn encode_certificates<'a>(
 ) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
     let text = encode(certificates.map(|der| (CERTIFICATE, der.as_slice())));
     if text.is_empty() { Err(if_none) } else { Ok(text) }
-}
-
-/// PEM as Go writes it: lines of 64 characters that end with a line feed.
-fn encode<'a>(blocks: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Zeroizing<Vec<u8>> {
-    let blocks = blocks.into_iter().map(|(label, der)| {
-        let block = Pem::new(label, der);
-        let text = text_of(&block);
-        drop(Zeroizing::new(block.into_contents()));
-        text
-    });
-    let blocks: Vec<_> = blocks.collect();
-    // Allocated once: a buffer that grows leaves copies behind.
-    let mut text = Zeroizing::new(Vec::with_capacity(blocks.iter().map(|block| block.len()).sum()));
-    blocks.iter().for_each(|block| text.extend_from_slice(block));
-    text
-}
-
-fn text_of(block: &Pem) -> Zeroizing<Vec<u8>> {
-    let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
-    Zeroizing::new(pem::encode_config(block, config).into_bytes())
 }

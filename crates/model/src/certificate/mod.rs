@@ -3,6 +3,7 @@
 mod bundle;
 mod facts;
 mod private_key;
+mod text;
 
 use std::str::FromStr;
 

@@ -8,11 +8,15 @@ use aws_lc_rs::{
         EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
     },
 };
+use pem::Pem;
 use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use sec1::{EcParameters, EcPrivateKey, der::Encode};
 use zeroize::Zeroizing;
 
-use super::bundle::PrivateKey;
+use super::{
+    KeyForm,
+    text::{encode, text_of},
+};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
@@ -23,9 +27,47 @@ const CURVES: [(ObjectIdentifier, &EcdsaSigningAlgorithm); 3] = [
     (ObjectIdentifier::new_unwrap("1.3.132.0.35"), &ECDSA_P521_SHA512_ASN1_SIGNING),
 ];
 
+/// A private key as it was read: the label of its PEM block, and its DER.
+pub(super) struct PrivateKey {
+    pub(super) label: String,
+    pub(super) der: Zeroizing<Vec<u8>>,
+    /// The block as it was, where it is encrypted: headers say how.
+    pub(super) encrypted: Option<Zeroizing<Vec<u8>>>,
+}
+
+// === impl PrivateKey ===
+
+impl PrivateKey {
+    pub(super) fn new(label: &str, der: &[u8]) -> Self {
+        Self { label: label.to_owned(), der: Zeroizing::new(der.to_vec()), encrypted: None }
+    }
+
+    pub(super) fn of_block(block: Pem) -> Self {
+        let is_encrypted = block.tag() == "ENCRYPTED PRIVATE KEY"
+            || block.headers().get("Proc-Type").is_some_and(|kind| kind.contains("ENCRYPTED"));
+        let encrypted = is_encrypted.then(|| text_of(&block));
+        let label = block.tag().to_owned();
+        Self { label, der: Zeroizing::new(block.into_contents()), encrypted }
+    }
+
+    fn pem(&self) -> Zeroizing<Vec<u8>> {
+        match &self.encrypted {
+            Some(block) => block.clone(),
+            None => encode([(self.label.as_str(), self.der.as_slice())]),
+        }
+    }
+
+    /// In a form; a key of a kind that has no form of its own, as it is.
+    pub(super) fn pem_in(&self, form: KeyForm) -> Zeroizing<Vec<u8>> {
+        let traditional =
+            (form == KeyForm::Traditional && self.encrypted.is_none()).then(|| traditional(self)).flatten();
+        traditional.as_ref().unwrap_or(self).pem()
+    }
+}
+
 /// The key in PKCS #1 or SEC 1, as Go's `x509.MarshalPKCS1PrivateKey` and `x509.MarshalECPrivateKey` write it; none for other
 /// kinds of keys.
-pub(super) fn traditional(key: &PrivateKey) -> Option<PrivateKey> {
+fn traditional(key: &PrivateKey) -> Option<PrivateKey> {
     if let Some(pkcs1) = inner_rsa(&key.der) {
         return Some(PrivateKey::new("RSA PRIVATE KEY", pkcs1));
     }
