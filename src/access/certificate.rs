@@ -5,10 +5,8 @@ use x509_parser::{
     prelude::{FromDer, X509Certificate},
 };
 
+use super::AUTHENTICATED;
 use crate::model::{ActorError, CLUSTER_PREFIX, Identity};
-
-/// The group of all authenticated users in Kubernetes.
-const AUTHENTICATED: &str = "system:authenticated";
 
 /// Why a certificate names no user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

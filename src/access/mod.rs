@@ -32,6 +32,9 @@ pub const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(60);
 /// The longest time that a decision is cached.
 pub const LONGEST_DECISION_LIFE: Duration = Duration::from_secs(10);
 
+/// The group of all authenticated users in Kubernetes.
+const AUTHENTICATED: &str = "system:authenticated";
+
 /// The options of access control.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -11,7 +11,7 @@ use secret_service::{
 };
 use tonic::Code;
 
-use crate::support::{Options, World, requests::*, users};
+use crate::support::{Options, World, requests::*, search::files_with, users};
 
 const ENDPOINT: &str = "DataflowEndpoint.connectivity.iotoperations.azure.com";
 
@@ -396,4 +396,27 @@ async fn a_pfx_that_the_vault_did_not_make_is_not_opened() {
     let made = world.create("whole", vec![existing("k", "plain")]).await;
     assert_eq!(made.state(), State::Synced);
     assert_eq!(world.edge("whole").await.unwrap()["k"], value);
+}
+
+#[tokio::test]
+async fn a_private_key_stands_in_no_file_and_no_answer() {
+    for engine in [SyncEngine::Direct, SyncEngine::SecretStore] {
+        let options = Options { read_certificates: true, ..of_engine(engine) };
+        let mut world = World::start_with(options).await;
+        let pem = Pem::of("pump.example.com", 365);
+        certificate(&world, "pump", &pem, CertificateForm::Pem).await;
+        let made = world.client.create_synced_secret(tls("pump", "pump")).await.unwrap();
+        let mut mismatched = tls("refused", "pump");
+        mismatched.synced_secret.as_mut().unwrap().references[1].part = Part::Pfx.into();
+        let refused = world.client.create_synced_secret(mismatched).await.unwrap_err();
+        let audit = world.client.list_audit_events(ListAuditEventsRequest::default()).await.unwrap();
+        let answers = format!("{made:?} {refused:?} {audit:?} {:?}", world.get("pump").await);
+        let edge = world.edge("pump").await.unwrap();
+        for line in pem.key.lines().chain(edge["tls.key"].lines()).filter(|line| line.len() == 64) {
+            let (files, found) = files_with(line.as_bytes(), world.directory());
+            assert!(files > 5 && found.is_empty(), "a line of the key stands in {found:?}");
+            assert!(!answers.contains(line), "{engine:?}");
+        }
+        assert!(answers.contains("CN=pump.example.com"), "what everybody may know is told");
+    }
 }

@@ -1,5 +1,8 @@
 //! The domain model, without any I/O. A value of these types is always valid: parse, don't validate.
 
+#[macro_use]
+mod words;
+
 mod access;
 mod admission;
 mod audit;
@@ -22,7 +25,7 @@ pub use audit::{
     Anchor, AuditAction, AuditEvent, AuditHash, Chain, ChainAnchors, ChainError, ChainWalk, ChainedEvent,
     Link, Outcome,
 };
-pub use certificate::{CertificateError, CertificateFacts, CertificateKind, Part, facts};
+pub use certificate::{CertificateError, CertificateFacts, CertificateKind, Part, facts, kind_of_der};
 pub use condition::{Condition, ConditionType, Reason, Status};
 pub use contents::{ContentError, Contents, Data};
 pub use edge_state::{Delegation, EdgeRecord};

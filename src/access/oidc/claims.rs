@@ -5,10 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value};
 
 use super::{IssuerOptions, LEEWAY};
+use crate::access::AUTHENTICATED;
 use crate::model::{CLUSTER_PREFIX, Identity, UntoldGroups};
-
-/// The group of all authenticated users in Kubernetes.
-const AUTHENTICATED: &str = "system:authenticated";
 
 /// Why a token of the issuer is not accepted. Repeats nothing of the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

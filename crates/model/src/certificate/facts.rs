@@ -6,7 +6,8 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use x509_parser::{
-    extensions::GeneralName, prelude::FromDer, revocation_list::CertificateRevocationList, time::ASN1Time,
+    certificate::X509Certificate, extensions::GeneralName, prelude::FromDer,
+    revocation_list::CertificateRevocationList, time::ASN1Time,
 };
 
 use super::{
@@ -53,6 +54,17 @@ pub enum CertificateKind {
     Certificate,
     /// A certificate revocation list.
     RevocationList,
+}
+
+/// What the bytes are, from the first to the last, in DER.
+pub fn kind_of_der(bytes: &[u8]) -> Option<CertificateKind> {
+    if let Ok((b"", _)) = X509Certificate::from_der(bytes) {
+        return Some(CertificateKind::Certificate);
+    }
+    match CertificateRevocationList::from_der(bytes) {
+        Ok((b"", _)) => Some(CertificateKind::RevocationList),
+        _ => None,
+    }
 }
 
 /// Characters of a name that are shown; a certificate may hold longer ones.

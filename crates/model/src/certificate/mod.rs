@@ -5,15 +5,11 @@ mod facts;
 mod private_key;
 mod text;
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use bundle::Bundle;
-pub use facts::{CertificateFacts, CertificateKind, facts};
-
-use super::NameError;
+pub use facts::{CertificateFacts, CertificateKind, facts, kind_of_der};
 
 /// The part of a certificate that a key of the Kubernetes Secret takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -73,28 +69,18 @@ impl Part {
     /// All parts.
     pub const ALL: [Self; 6] =
         [Self::Whole, Self::Certificate, Self::Chain, Self::PrivateKey, Self::FullChain, Self::Pfx];
-
-    /// The word in the database, in annotations, on the command line and in messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Whole => "whole",
-            Self::Certificate => "certificate",
-            Self::Chain => "chain",
-            Self::PrivateKey => "private-key",
-            Self::FullChain => "full-chain",
-            Self::Pfx => "pfx",
-        }
-    }
 }
 
-impl FromStr for Part {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let named = Self::ALL.into_iter().find(|part| part.as_str() == text);
-        named.ok_or_else(|| NameError::new(format!("{text:?} is not a part of a certificate")))
-    }
-}
+words!(
+    Part,
+    "a part of a certificate",
+    Whole => "whole",
+    Certificate => "certificate",
+    Chain => "chain",
+    PrivateKey => "private-key",
+    FullChain => "full-chain",
+    Pfx => "pfx"
+);
 
 /// The part of a value. `is_pfx`: whether it is a certificate that the vault keeps as PFX.
 pub(crate) fn part_of(

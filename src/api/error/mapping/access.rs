@@ -89,13 +89,13 @@ impl ErrorMapping {
                 "TOO_MANY_UNKNOWN_TOKENS",
                 "Retry later with a valid token.",
             )
-            .retry((*wait).max(Duration::from_millis(1))),
+            .retry(at_least_a_moment(*wait)),
             AccessError::TooManyReviews { wait, .. } => Self::new(
                 ResourceExhausted,
                 "TOO_MANY_NAMES_ASKED",
                 "Retry later, or have the permission granted on all names, with a Role without resourceNames: that takes a single review.",
             )
-            .retry((*wait).max(Duration::from_millis(1))),
+            .retry(at_least_a_moment(*wait)),
             // Denied, too; but the credentials may be valid, and waiting may help.
             AccessError::Undecided => Self::new(
                 Unavailable,
@@ -108,7 +108,7 @@ impl ErrorMapping {
                 "ACCESS_UNDECIDED",
                 "Retry later; if this continues, sign in again.",
             )
-            .retry((*wait).max(Duration::from_millis(1))),
+            .retry(at_least_a_moment(*wait)),
             AccessError::IssuerSilent => Self::new(
                 Unavailable,
                 "ACCESS_UNDECIDED",
@@ -117,6 +117,11 @@ impl ErrorMapping {
             .retry(RETRY_LATER),
         }
     }
+}
+
+/// A pause that clients do not take for none.
+fn at_least_a_moment(wait: Duration) -> Duration {
+    wait.max(Duration::from_millis(1))
 }
 
 /// What to do with a token of the OpenID Connect issuer that was rejected.

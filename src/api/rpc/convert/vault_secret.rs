@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, mem};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
-use x509_parser::prelude::{CertificateRevocationList, FromDer, X509Certificate};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{Violations, quoted, synced_secret::encoding, time};
 use crate::{
-    model::{ENCODING_TAG, Encoding, NewVaultSecret, VaultSecretUpdate, limits},
+    model::{
+        CertificateKind, ENCODING_TAG, Encoding, NewVaultSecret, VaultSecretUpdate, kind_of_der, limits,
+    },
     proto,
     secrets::RESERVED_TAG,
 };
@@ -120,15 +121,13 @@ fn tag_encoding(
 
 /// The content type that Azure IoT Operations gives a file; empty if it is none that is known.
 fn content_type_of(data: &[u8]) -> &'static str {
-    let is_whole = |parsed: Option<&[u8]>| parsed.is_some_and(<[u8]>::is_empty);
     if data.trim_ascii_start().starts_with(b"-----BEGIN ") {
-        "application/x-pem-file"
-    } else if is_whole(X509Certificate::from_der(data).ok().map(|(rest, _)| rest)) {
-        "application/pkix-cert"
-    } else if is_whole(CertificateRevocationList::from_der(data).ok().map(|(rest, _)| rest)) {
-        "application/pkix-crl"
-    } else {
-        ""
+        return "application/x-pem-file";
+    }
+    match kind_of_der(data) {
+        Some(CertificateKind::Certificate) => "application/pkix-cert",
+        Some(CertificateKind::RevocationList) => "application/pkix-crl",
+        None => "",
     }
 }
 

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     cli::CommandError,
-    model::{Purpose, SecretKey, limits::VALUE_BYTES},
+    model::{Purpose, SecretKey, kind_of_der, limits::VALUE_BYTES},
     proto::{self, NewVaultSecret, SecretReference, SyncedSecret},
 };
 
@@ -396,10 +396,7 @@ fn problem(bytes: &[u8]) -> Option<String> {
         ));
     }
     if !bytes.trim_ascii_start().starts_with(b"-----BEGIN ") {
-        let is_whole = |rest: Option<&[u8]>| rest.is_some_and(<[u8]>::is_empty);
-        let certificate = X509Certificate::from_der(bytes).ok().map(|(rest, _)| rest);
-        let list = CertificateRevocationList::from_der(bytes).ok().map(|(rest, _)| rest);
-        return (!is_whole(certificate) && !is_whole(list)).then(|| NEITHER.to_owned());
+        return kind_of_der(bytes).is_none().then(|| NEITHER.to_owned());
     }
     let mut blocks = 0;
     for block in Pem::iter_from_buffer(bytes) {

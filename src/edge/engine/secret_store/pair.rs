@@ -154,7 +154,6 @@ pub fn violations(
 ) -> Vec<Violation> {
     let parts = references.iter().enumerate();
     let parts = parts.filter_map(|(place, reference)| part_violation(secret_type, place, reference));
-    let parts: Vec<_> = parts.collect();
     let keys = references.iter().enumerate().filter(|(_, reference)| !KEY.is_match(reference.key.as_str()));
     let keys = keys.map(|(place, reference)| Violation {
         field: format!("references[{place}].key"),
