@@ -34,6 +34,7 @@ import {
 import { Pager } from "./pager.js";
 import { newId } from "./id.js";
 import { Resumption } from "./resumption.js";
+import { CallerTransport } from "./transport.js";
 import { SecretValue, type Secret } from "./value.js";
 import { Watch, type WatchOptions } from "./watch.js";
 
@@ -111,6 +112,11 @@ export class SecretServiceClient {
   /** On a transport of `@connectrpc/connect`; {@link connect} makes one. */
   constructor(transport: Transport, options: ClientOptions = {}) {
     this.#caller = new Caller(transport, options.target ?? "the transport's address", options);
+  }
+
+  /** The way of this client's unary calls, for libraries that take a transport, such as `@connectrpc/connect-query`. */
+  get transport(): Transport {
+    return new CallerTransport(this.#caller);
   }
 
   // ---- The Key Vault ----

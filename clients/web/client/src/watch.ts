@@ -16,6 +16,8 @@ export interface WatchOptions {
   signal?: AbortSignal | undefined;
   /** Milliseconds of silence after which the connection counts as broken: 75,000. The service says something every 30 s. */
   silenceMs?: number | undefined;
+  /** Told whenever the stream broke, before the watch tries again; with the error where there was one. */
+  onBroken?: ((error: SecretServiceError | undefined) => void) | undefined;
 }
 
 const SILENCE_MS = 75_000;
@@ -84,6 +86,7 @@ export class Watch implements AsyncIterableIterator<WatchEvent, void, undefined>
       if (failure instanceof DeadlineExceededError && this.#ends !== Infinity) {
         throw failure;
       }
+      this.options.onBroken?.(failure);
       // A close in the pause ends the loop, an abort ends it with its reason.
       await pause(this.resumption.broken(failure), ended).catch(() => signal?.throwIfAborted());
     }

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const home = dirname(dirname(fileURLToPath(import.meta.url)));
 const into = resolve(process.argv[2] ?? join(home, "src/gen"));
-const buf = join(home, "node_modules/.bin/buf");
+const buf = join(home, "../node_modules/.bin/buf");
 
 rmSync(into, { recursive: true, force: true });
 for (const protos of [join(home, "../../../proto"), join(home, "proto")]) {

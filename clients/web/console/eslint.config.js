@@ -1,0 +1,28 @@
+// TypeScript's strictest common rules, with types, and React's.
+import js from "@eslint/js";
+import hooks from "eslint-plugin-react-hooks";
+import tseslint from "typescript-eslint";
+
+export default tseslint.config(
+  { ignores: ["dist", "test-results", "playwright-report"] },
+  js.configs.recommended,
+  {
+    files: ["**/*.{ts,tsx}"],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      "@typescript-eslint/prefer-nullish-coalescing": "error",
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allow: ["bigint"] }],
+      "@typescript-eslint/no-misused-promises": ["error", { checksVoidReturn: { attributes: false } }],
+      // A router throws redirects and what isn't found.
+      "@typescript-eslint/only-throw-error": "off",
+    },
+  },
+  {
+    files: ["src/**/*.{ts,tsx}"],
+    ...hooks.configs.flat["recommended-latest"],
+    // A virtual list measures as it renders; the compiler, which would skip it, is not in use.
+    rules: { ...hooks.configs.flat["recommended-latest"].rules, "react-hooks/incompatible-library": "off" },
+  },
+);

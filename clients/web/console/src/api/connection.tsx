@@ -1,0 +1,77 @@
+/** The way to the service: one client for the page, and the same as a transport for queries. */
+import { SecretServiceClient } from "@iotoperations/secret-service-client";
+import { TransportProvider } from "@connectrpc/connect-query";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { Code, type CallInfo } from "@iotoperations/secret-service-client";
+import { createContext, use, useEffect, useMemo, type ReactNode } from "react";
+
+import type { Session } from "../session/session";
+import { LiveSecrets } from "./live";
+
+interface Connection {
+  readonly client: SecretServiceClient;
+  readonly live: LiveSecrets;
+}
+
+const ConnectionContext = createContext<Connection | undefined>(undefined);
+
+/** Connects all that is below as whoever is signed in. */
+export function ConnectionProvider({ session, children }: { session: Session; children: ReactNode }): ReactNode {
+  const [connection, queries] = useMemo(() => {
+    const client = clientOf(session);
+    return [{ client, live: new LiveSecrets(client) }, newQueryClient()] as const;
+  }, [session]);
+  useEffect(() => {
+    connection.live.start();
+    return () => connection.live.stop();
+  }, [connection]);
+  return (
+    <ConnectionContext value={connection}>
+      <TransportProvider transport={connection.client.transport}>
+        <QueryClientProvider client={queries}>{children}</QueryClientProvider>
+      </TransportProvider>
+    </ConnectionContext>
+  );
+}
+
+/** The client, for what changes something. */
+export function useClient(): SecretServiceClient {
+  return useConnection().client;
+}
+
+/** What is watched. */
+export function useLive(): LiveSecrets {
+  return useConnection().live;
+}
+
+function useConnection(): Connection {
+  const connection = use(ConnectionContext);
+  if (connection === undefined) {
+    throw new Error("nothing connects this part of the page");
+  }
+  return connection;
+}
+
+/** The client of a session; its calls end the session where the service no longer takes the credentials. */
+function clientOf(session: Session): SecretServiceClient {
+  const target = window.location.origin;
+  const onCall = ({ code }: CallInfo): void => {
+    if (code === Code.Unauthenticated) {
+      session.end();
+    }
+  };
+  const { kind } = session.state();
+  const token = kind === "token" || kind === "oidc" ? session.token : undefined;
+  return new SecretServiceClient(createGrpcWebTransport({ baseUrl: target }), { target, token, onCall });
+}
+
+/** The client itself tries again what may work in a moment, so queries don't. */
+export function newQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: { retry: false, staleTime: 5_000, networkMode: "always" },
+      mutations: { retry: false, networkMode: "always" },
+    },
+  });
+}

@@ -1,0 +1,113 @@
+/** The page: asks the service what it is, lets somebody sign in, and shows the screens. */
+import { Button, FluentProvider, makeStyles, Spinner, tokens } from "@fluentui/react-components";
+import { RouterProvider } from "@tanstack/react-router";
+import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
+
+import { ConnectionProvider } from "../api/connection";
+import { returnFromIssuer, REDIRECT_PATH } from "../session/redirect";
+import { Session } from "../session/session";
+import { fetchSettings, type Settings } from "../session/settings";
+import { NotifyProvider } from "../ui/notify";
+import { Problem } from "../ui/problem";
+import "./app.css";
+import { PreferencesProvider, usePreferences } from "./preferences";
+import { newRouter } from "./router";
+import { SignIn } from "./sign-in";
+import { SignedInContext, useSession, useSessionState } from "./signed-in";
+import { useTheme } from "./theme";
+
+const useStyles = makeStyles({
+  page: { height: "100%", backgroundColor: tokens.colorNeutralBackground2 },
+  middle: { display: "grid", placeItems: "center", height: "100dvh", padding: tokens.spacingHorizontalL, boxSizing: "border-box" },
+});
+
+/** All of it. */
+export function App(): ReactNode {
+  return (
+    <PreferencesProvider>
+      <Themed>{window.location.pathname === REDIRECT_PATH ? <Returned /> : <Started />}</Themed>
+    </PreferencesProvider>
+  );
+}
+
+function Themed({ children }: { children: ReactNode }): ReactNode {
+  const { theme } = usePreferences();
+  return (
+    <FluentProvider theme={useTheme(theme)} className={useStyles().page}>
+      <NotifyProvider>{children}</NotifyProvider>
+    </FluentProvider>
+  );
+}
+
+/** In the window that comes back from the issuer. */
+function Returned(): ReactNode {
+  useEffect(returnFromIssuer, []);
+  return <div className={useStyles().middle}>You are signed in. This window can be closed.</div>;
+}
+
+/** Once the service has said what it is. */
+function Started(): ReactNode {
+  const styles = useStyles();
+  const [settings, setSettings] = useState<Settings>();
+  const [error, setError] = useState<unknown>();
+  const [attempt, setAttempt] = useState(0);
+  useEffect(() => {
+    const leaving = new AbortController();
+    fetchSettings(leaving.signal).then(setSettings, (thrown: unknown) => {
+      if (!leaving.signal.aborted) {
+        setError(thrown);
+      }
+    });
+    return () => leaving.abort();
+  }, [attempt]);
+  const again = useCallback(() => {
+    setError(undefined);
+    setAttempt((before) => before + 1);
+  }, []);
+  if (settings !== undefined) {
+    return <WithSession settings={settings} />;
+  }
+  return (
+    <main className={styles.middle}>
+      {error === undefined ? (
+        <Spinner label="Asking the service…" labelPosition="below" />
+      ) : (
+        <div>
+          <Problem error={error} title="The service can't be reached." />
+          <Button onClick={again}>Try again</Button>
+        </div>
+      )}
+    </main>
+  );
+}
+
+function WithSession({ settings }: { settings: Settings }): ReactNode {
+  const signedIn = useMemo(() => {
+    const session = new Session();
+    const { kinds } = settings.authentication;
+    // Nobody asks for credentials here; or for a certificate alone, which the browser has or has not.
+    if (kinds.includes("anonymous") || kinds.every((kind) => kind === "certificate")) {
+      session.signIn({ kind: "none" });
+    }
+    return { session, settings };
+  }, [settings]);
+  return (
+    <SignedInContext value={signedIn}>
+      <Screens />
+    </SignedInContext>
+  );
+}
+
+function Screens(): ReactNode {
+  const session = useSession();
+  const { status } = useSessionState();
+  const [router] = useState(newRouter);
+  if (status === "signed-out") {
+    return <SignIn />;
+  }
+  return (
+    <ConnectionProvider session={session}>
+      <RouterProvider router={router} />
+    </ConnectionProvider>
+  );
+}

@@ -1,0 +1,96 @@
+/** What stands behind the question mark of each address. What is not as it should be counts as left out. */
+import { STATE_NAMES, type StateName } from "../ui/words";
+
+type Raw = Record<string, unknown>;
+
+/** The filters of the synced secrets. */
+export interface SecretsSearch {
+  /** Part of a name, a key, a vault secret or a user. */
+  readonly search?: string;
+  readonly state?: readonly StateName[];
+  readonly origin?: "managed" | "unmanaged";
+  /** `Kind/name` of a resource that uses it; `-` for what nothing uses. */
+  readonly usedBy?: string;
+  /** Only what refers to this vault secret. */
+  readonly vaultSecret?: string;
+  /** Only what expires soon or is expired. */
+  readonly expiring?: boolean;
+  readonly sort?: string;
+}
+
+export function secretsSearch(raw: Raw): SecretsSearch {
+  const names = Array.isArray(raw["state"]) ? raw["state"] : [raw["state"]];
+  const state = (Object.keys(STATE_NAMES) as StateName[]).filter((name) => names.includes(name));
+  const origin = text(raw["origin"]);
+  return given({
+    search: text(raw["search"]),
+    state: state.length > 0 ? state : undefined,
+    origin: origin === "managed" || origin === "unmanaged" ? origin : undefined,
+    usedBy: text(raw["usedBy"]),
+    vaultSecret: text(raw["vaultSecret"]),
+    expiring: raw["expiring"] === true ? true : undefined,
+    sort: text(raw["sort"]),
+  });
+}
+
+/** With what a new synced secret begins. */
+export interface CreateSearch {
+  /** The id of a purpose. */
+  readonly purpose?: string;
+  /** A vault secret that it shall refer to. */
+  readonly vaultSecret?: string;
+}
+
+export function createSearch(raw: Raw): CreateSearch {
+  return given({ purpose: text(raw["purpose"]), vaultSecret: text(raw["vaultSecret"]) });
+}
+
+/** The filters of the vault's secrets. */
+export interface VaultSearch {
+  readonly search?: string;
+  readonly unsynced?: boolean;
+  readonly sort?: string;
+}
+
+export function vaultSearch(raw: Raw): VaultSearch {
+  return given({
+    search: text(raw["search"]),
+    unsynced: raw["unsynced"] === true ? true : undefined,
+    sort: text(raw["sort"]),
+  });
+}
+
+/** The filters of the audit. */
+export interface AuditSearch {
+  readonly resource?: string;
+  readonly actor?: string;
+  readonly action?: string;
+  readonly failed?: boolean;
+  /** The latest of these hours; all where left out. */
+  readonly hours?: number;
+}
+
+export function auditSearch(raw: Raw): AuditSearch {
+  const hours = raw["hours"];
+  return given({
+    resource: text(raw["resource"]),
+    actor: text(raw["actor"]),
+    action: text(raw["action"]),
+    failed: raw["failed"] === true ? true : undefined,
+    hours: typeof hours === "number" && hours > 0 ? hours : undefined,
+  });
+}
+
+/** A text that is not empty; numbers that somebody's search looks like are texts, too. */
+function text(raw: unknown): string | undefined {
+  if (typeof raw === "number" || typeof raw === "boolean") {
+    return String(raw);
+  }
+  return typeof raw === "string" && raw !== "" ? raw : undefined;
+}
+
+function given<T extends object>(parts: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}

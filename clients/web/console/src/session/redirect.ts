@@ -1,0 +1,19 @@
+/** The window that the issuer sends back: it tells the page, and closes. */
+
+/** Where the issuer sends the browser back to. */
+export const REDIRECT_PATH = "/signed-in";
+/**
+ * Where the page listens: what is said here reaches this origin alone, and the code in it is worth nothing without the
+ * verifier that the page keeps.
+ */
+export const REDIRECT_CHANNEL = "signed-in";
+
+/** Tells the page, and closes the window. */
+export function returnFromIssuer(): void {
+  const channel = new BroadcastChannel(REDIRECT_CHANNEL);
+  channel.postMessage(window.location.search);
+  channel.close();
+  // The code is of no use any more; it shall not stay in the address either.
+  window.history.replaceState(null, "", REDIRECT_PATH);
+  window.close();
+}

@@ -1,0 +1,92 @@
+/** Who is signed in. Tokens live here, in memory alone: a reload forgets them. */
+
+/** How somebody is signed in. */
+export type SignIn =
+  /** The service asks for no credentials, or takes the browser's certificate. */
+  | { readonly kind: "none" }
+  /** A token that was pasted. */
+  | { readonly kind: "token"; readonly token: string }
+  /** Tokens of an issuer, which `renew` renews as long as the issuer does. */
+  | { readonly kind: "oidc"; readonly token: string; readonly expires: number; readonly renew?: () => Promise<SignIn> };
+
+/** What the page shows of it. */
+export interface SessionState {
+  /** `ended`: the credentials no longer count, and the page waits for new ones with all that was typed in place. */
+  readonly status: "signed-out" | "signed-in" | "ended";
+  readonly kind: SignIn["kind"] | undefined;
+}
+
+/** Seconds before its end from which on a token is renewed. */
+const RENEWAL_MARGIN_MS = 60_000;
+
+/** The session of this page. */
+export class Session {
+  #signIn: SignIn | undefined;
+  #renewal: Promise<SignIn> | undefined;
+  #state: SessionState = { status: "signed-out", kind: undefined };
+  readonly #listeners = new Set<() => void>();
+
+  /** For `useSyncExternalStore`. */
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  /** For `useSyncExternalStore`. */
+  readonly state = (): SessionState => this.#state;
+
+  /** Takes new credentials. */
+  signIn(signIn: SignIn): void {
+    this.#signIn = signIn;
+    this.#tell("signed-in");
+  }
+
+  /** Forgets the credentials. */
+  signOut(): void {
+    this.#signIn = undefined;
+    this.#tell("signed-out");
+  }
+
+  /** The service no longer takes the credentials: whoever is there must show new ones, and loses nothing of the page. */
+  end(): void {
+    if (this.#state.status === "signed-in") {
+      this.#tell("ended");
+    }
+  }
+
+  /** The token of the next call; renewed where it ends soon. Fails where there is none. */
+  readonly token = async (): Promise<string> => {
+    const current = this.#signIn;
+    if (current?.kind === "oidc" && current.renew !== undefined && current.expires - Date.now() < RENEWAL_MARGIN_MS) {
+      const renewed = await this.#renewed(current, current.renew);
+      return renewed.kind === "none" ? "" : renewed.token;
+    }
+    if (current === undefined || current.kind === "none") {
+      throw new Error("nobody is signed in");
+    }
+    return current.token;
+  };
+
+  /** One renewal at a time, whoever asks. A renewal that fails leaves the token: the service decides whether it still counts. */
+  async #renewed(current: SignIn, renew: () => Promise<SignIn>): Promise<SignIn> {
+    this.#renewal ??= renew().finally(() => {
+      this.#renewal = undefined;
+    });
+    try {
+      const renewed = await this.#renewal;
+      if (this.#signIn === current) {
+        this.#signIn = renewed;
+      }
+      return renewed;
+    } catch {
+      return current;
+    }
+  }
+
+  #tell(status: SessionState["status"]): void {
+    this.#state = { status, kind: this.#signIn?.kind };
+    for (const listener of this.#listeners) {
+      listener();
+    }
+  }
+}

@@ -1,0 +1,57 @@
+/** States and conditions, in a word and a colour; never in a colour alone. */
+import type { Condition, State } from "@iotoperations/secret-service-client";
+import { Badge, Tooltip } from "@fluentui/react-components";
+import {
+  ArrowSyncRegular,
+  CheckmarkCircleRegular,
+  DeleteRegular,
+  ErrorCircleRegular,
+  QuestionCircleRegular,
+  WarningRegular,
+} from "@fluentui/react-icons";
+import type { ReactElement, ReactNode } from "react";
+
+import { ConditionStatus, State as States } from "@iotoperations/secret-service-client";
+import { wordsOfState } from "./words";
+
+const ICONS: Partial<Record<State, ReactElement>> = {
+  [States.PENDING]: <ArrowSyncRegular />,
+  [States.SYNCED]: <CheckmarkCircleRegular />,
+  [States.DEGRADED]: <WarningRegular />,
+  [States.FAILED]: <ErrorCircleRegular />,
+  [States.DELETING]: <DeleteRegular />,
+};
+
+/** The state of a synced secret. */
+export function StateBadge({ state }: { state: State }): ReactNode {
+  const { label, meaning, color } = wordsOfState(state);
+  return (
+    <Tooltip content={meaning} relationship="description">
+      <Badge appearance="tint" color={color} icon={ICONS[state] ?? <QuestionCircleRegular />}>
+        {label}
+      </Badge>
+    </Tooltip>
+  );
+}
+
+/** Whether a condition holds. `bad` says which status is the bad one. */
+export function ConditionBadge({ condition, bad = ConditionStatus.FALSE }: { condition: Condition; bad?: ConditionStatus }): ReactNode {
+  if (condition.status === ConditionStatus.UNKNOWN || condition.status === ConditionStatus.UNSPECIFIED) {
+    return (
+      <Badge appearance="tint" color="subtle" icon={<QuestionCircleRegular />}>
+        Unknown
+      </Badge>
+    );
+  }
+  const isBad = condition.status === bad;
+  const label = condition.status === ConditionStatus.TRUE ? "Yes" : "No";
+  return (
+    <Badge
+      appearance="tint"
+      color={isBad ? "danger" : "success"}
+      icon={isBad ? <ErrorCircleRegular /> : <CheckmarkCircleRegular />}
+    >
+      {label}
+    </Badge>
+  );
+}

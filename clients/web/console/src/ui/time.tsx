@@ -1,0 +1,56 @@
+/** Times, in the zone that was chosen; the other one and the distance from now stand in the tooltip. */
+import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
+import { makeStyles, Tooltip } from "@fluentui/react-components";
+import type { ReactNode } from "react";
+
+import { usePreferences, type TimeZone } from "../app/preferences";
+
+const UNITS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
+  ["year", 365 * 86_400],
+  ["month", 30 * 86_400],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const useStyles = makeStyles({ time: { whiteSpace: "nowrap", fontVariantNumeric: "tabular-nums" } });
+
+/** A point in time; what to show where there is none is for the caller. */
+export function Time({ value, distance = false }: { value: Timestamp | Date | undefined; distance?: boolean }): ReactNode {
+  const { timeZone } = usePreferences();
+  const styles = useStyles();
+  if (value === undefined) {
+    return null;
+  }
+  const date = value instanceof Date ? value : timestampDate(value);
+  const both = `${absolute(date, "local")} (local), ${absolute(date, "utc")}, ${distanceOf(date)}`;
+  return (
+    <Tooltip content={both} relationship="description">
+      <time dateTime={date.toISOString()} className={styles.time}>
+        {distance ? distanceOf(date) : absolute(date, timeZone)}
+      </time>
+    </Tooltip>
+  );
+}
+
+/** `2026-11-27 20:46`, with `UTC` where it is that. */
+export function absolute(date: Date, timeZone: TimeZone): string {
+  const zone = timeZone === "utc" ? "UTC" : undefined;
+  // Sweden writes dates as ISO 8601 does.
+  const text = date.toLocaleString("sv-SE", {
+    timeZone: zone,
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
+  return timeZone === "utc" ? `${text} UTC` : text;
+}
+
+/** `in 3 days`, `5 minutes ago`. */
+export function distanceOf(date: Date, now = new Date()): string {
+  const seconds = (date.getTime() - now.getTime()) / 1_000;
+  const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
+  return unit === "second" && Math.abs(seconds) < 10 ? "just now" : relative.format(Math.trunc(seconds / length), unit);
+}
