@@ -1,5 +1,6 @@
 /** All synced secrets, live: one watch for the whole page, which outlives connections and restarts of the service. */
 import {
+  InvalidRequestError,
   SecretServiceError,
   UnauthenticatedError,
   type SecretServiceClient,
@@ -11,40 +12,55 @@ import {
 /** What the page knows of them. */
 export interface LiveSnapshot {
   /**
-   * `loading`: the initial state is not complete. `live`: it is, and changes arrive. `interrupted`: the connection broke, the
-   * watch tries again, and what is shown is as of `heard`. `failed`: it ended, see `error`.
+   * `loading`: the first state is not complete. `live`: it is, and changes arrive. `interrupted`: the connection broke, the
+   * watch tries again, and what is shown is as of `heard`. `failed`: nothing could be read yet, or nothing may be, see `error`.
    */
   readonly status: "loading" | "live" | "interrupted" | "failed";
-  /** Ordered by name. */
+  /** Ordered by name; the same list for as long as nothing in it changed. */
   readonly secrets: readonly SyncedSecret[];
   /** By name, `syncedSecrets/{id}`. */
   readonly byName: ReadonlyMap<string, SyncedSecret>;
   readonly error: SecretServiceError | undefined;
-  /** When the service was last heard, in milliseconds since 1970. */
+  /** When the service last confirmed what is shown, in milliseconds since 1970; 0 if never. */
   readonly heard: number;
 }
 
 /** How often at most the page is told: many changes at once are one rendering. */
 const PACE_MS = 100;
+/** How long to wait for what comes together with a change. */
+const GATHER_MS = 16;
+/** What is told to the page costs more, the more there are; each so many add another pace. */
+const PACE_SIZE = 2_500;
+/** For how long a broken stream is no news: most are back before anybody could read that they were gone. */
+const GRACE_MS = 1_000;
 /** After how long to try again what a watch does not by itself. */
 const PAUSE_MS = 3_000;
+/** For how long events are taken before the browser may do something else. */
+const BREATH_MS = 8;
 
+type Secrets = ReadonlyMap<string, SyncedSecret>;
 const NOTHING: LiveSnapshot = { status: "loading", secrets: [], byName: new Map(), error: undefined, heard: 0 };
 
 /** The watch and what it told. */
 export class LiveSecrets {
   #snapshot = NOTHING;
-  #byName = new Map<string, SyncedSecret>();
+  /** The last state that was complete, and every change since. */
+  #known = new Map<string, SyncedSecret>();
+  /** A state that is on its way: until it is complete, it is no answer to "which are there". */
+  #arriving: Map<string, SyncedSecret> | undefined;
+  #changed = false;
   #status: LiveSnapshot["status"] = "loading";
   #error: SecretServiceError | undefined;
   #heard = 0;
   #watch: Watch | undefined;
   #resumeToken = "";
   #running = 0;
-  #telling = false;
+  #telling: ReturnType<typeof setTimeout> | undefined;
+  #told = -Infinity;
+  #grace: ReturnType<typeof setTimeout> | undefined;
   readonly #listeners = new Set<() => void>();
 
-  constructor(private readonly client: SecretServiceClient) {}
+  constructor(private readonly client: Pick<SecretServiceClient, "watch">) {}
 
   /** For `useSyncExternalStore`. */
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -65,22 +81,23 @@ export class LiveSecrets {
   stop(): void {
     this.#running++;
     this.#watch?.close();
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
   }
 
   /** Goes on where it was for as long as it is not stopped: credentials may be renewed, a service that is away comes back. */
   async #run(turn: number): Promise<void> {
     while (turn === this.#running) {
       try {
-        this.#watch = this.client.watch({ resumeToken: this.#resumeToken, onBroken: () => this.#interrupted() });
-        for await (const event of this.#watch) {
-          if (turn !== this.#running) {
-            return;
-          }
-          this.#take(event);
-        }
+        await this.#follow(turn);
       } catch (error) {
         if (turn !== this.#running) {
           return;
+        }
+        if (error instanceof InvalidRequestError && this.#resumeToken !== "") {
+          // A token of a database that is no more: all is read anew.
+          this.#resumeToken = "";
+          continue;
         }
         this.#fail(error);
       }
@@ -88,66 +105,127 @@ export class LiveSecrets {
     }
   }
 
+  /** Takes the events of one watch, in portions: ten thousand of them must not hold up the page. */
+  async #follow(turn: number): Promise<void> {
+    if (this.#resumeToken === "") {
+      this.#arriving = new Map();
+    }
+    this.#watch = this.client.watch({ resumeToken: this.#resumeToken, onBroken: (error) => this.#broken(turn, error) });
+    let since = performance.now();
+    for await (const event of this.#watch) {
+      if (turn !== this.#running) {
+        return;
+      }
+      this.#take(event);
+      if (performance.now() - since > BREATH_MS) {
+        await breath();
+        since = performance.now();
+      }
+    }
+  }
+
   #take(event: WatchEvent): void {
+    const secrets = this.#arriving ?? this.#known;
     switch (event.type) {
       case "added":
       case "modified":
-        this.#byName.set(event.syncedSecret.name, event.syncedSecret);
+        secrets.set(event.syncedSecret.name, event.syncedSecret);
+        this.#changed = true;
         break;
       case "deleted":
-        this.#byName.delete(event.syncedSecret.name);
+        secrets.delete(event.syncedSecret.name);
+        this.#changed = true;
         break;
       case "restarted":
-        this.#byName.clear();
-        this.#status = "loading";
+        this.#arriving = new Map();
+        this.#resumeToken = "";
         break;
       case "bookmark":
-        this.#status = "live";
-        this.#error = undefined;
+        this.#complete();
         break;
     }
     if ("resumeToken" in event && event.resumeToken !== "") {
       this.#resumeToken = event.resumeToken;
     }
-    this.#heard = Date.now();
-    if (this.#status === "interrupted") {
-      this.#status = "live";
+    if (this.#arriving === undefined) {
+      this.#confirm();
     }
+  }
+
+  #complete(): void {
+    if (this.#arriving !== undefined) {
+      this.#known = this.#arriving;
+      this.#arriving = undefined;
+      this.#changed = true;
+    }
+  }
+
+  /** The service was heard, and what is known is what it has. */
+  #confirm(): void {
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+    this.#status = "live";
+    this.#error = undefined;
+    this.#heard = Date.now();
     this.#tellSoon();
   }
 
   /** The stream broke; the watch tries again by itself. */
-  #interrupted(): void {
-    if (this.#status === "live") {
-      this.#status = "interrupted";
-      this.#tellSoon();
+  #broken(turn: number, error: SecretServiceError | undefined): void {
+    if (turn !== this.#running || this.#grace !== undefined || this.#status === "interrupted") {
+      return;
     }
+    this.#grace = setTimeout(() => {
+      this.#grace = undefined;
+      if (this.#heard > 0) {
+        this.#status = "interrupted";
+      } else if (error !== undefined) {
+        this.#status = "failed";
+        this.#error = error;
+      }
+      this.#tellSoon();
+    }, GRACE_MS);
   }
 
   #fail(thrown: unknown): void {
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
     this.#error = thrown instanceof SecretServiceError ? thrown : undefined;
     this.#status = this.#heard > 0 && !(thrown instanceof UnauthenticatedError) ? "interrupted" : "failed";
     this.#tellSoon();
   }
 
   #tellSoon(): void {
-    if (this.#telling) {
+    if (this.#telling !== undefined) {
       return;
     }
-    this.#telling = true;
-    setTimeout(() => {
-      this.#telling = false;
+    const pace = PACE_MS * (1 + Math.floor(this.#known.size / PACE_SIZE));
+    const wait = Math.max(GATHER_MS, this.#told + pace - performance.now());
+    this.#telling = setTimeout(() => {
+      this.#telling = undefined;
+      this.#told = performance.now();
       this.#snapshot = this.#taken();
       for (const listener of this.#listeners) {
         listener();
       }
-    }, PACE_MS);
+    }, wait);
   }
 
   #taken(): LiveSnapshot {
-    // Until the initial state is complete, what is known is no answer to "which are there".
-    const byName = this.#status === "loading" ? this.#snapshot.byName : new Map(this.#byName);
-    const secrets = [...byName.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
+    const { secrets, byName } = this.#changed ? ordered(this.#known) : this.#snapshot;
+    this.#changed = false;
     return { status: this.#status, secrets, byName, error: this.#error, heard: this.#heard };
   }
+}
+
+/** A copy by name, and as a list in the order of names. */
+function ordered(known: Secrets): Pick<LiveSnapshot, "secrets" | "byName"> {
+  const secrets = [...known.values()].sort((one, other) => (one.name < other.name ? -1 : 1));
+  return { secrets, byName: new Map(known) };
+}
+
+/** Lets the browser do what waits: draw, answer keys. */
+function breath(): Promise<void> {
+  const { scheduler } = globalThis as { readonly scheduler?: { readonly yield?: () => Promise<void> } };
+  return scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve, 0));
 }
