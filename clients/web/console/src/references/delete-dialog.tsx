@@ -1,0 +1,304 @@
+/** Deletes one synced secret or several: from the edge, never from the vault. */
+import { idOf, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { SecretService } from "@iotoperations/secret-service-client/v1";
+import {
+  Button,
+  Dialog,
+  DialogActions,
+  DialogBody,
+  DialogContent,
+  DialogSurface,
+  DialogTitle,
+  Field,
+  Input,
+  makeStyles,
+  MessageBar,
+  MessageBarBody,
+  Spinner,
+  Text,
+  tokens,
+} from "@fluentui/react-components";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useState, type ReactNode } from "react";
+
+import { useClient } from "../api/connection";
+import { ActionButton } from "../ui/action";
+import { CommandsButton } from "../ui/commands";
+import { useNotify } from "../ui/notify";
+import { Problem } from "../ui/problem";
+import { Time } from "../ui/time";
+import { inOrder, namedBy, ownerOf } from "../ui/usages";
+import { count } from "../ui/words";
+import { candidates, deletedOf, isOver, toldOf, wordsOfVerdict, type Candidate, type Progress } from "./deletion";
+import { useDeletion } from "./use-deletion";
+
+const LOOK_AGAIN_MS = 10_000;
+const PAGE = 1_000;
+
+const useStyles = makeStyles({
+  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, overflowWrap: "anywhere" },
+  list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL, display: "grid", gap: tokens.spacingVerticalS },
+  muted: { color: tokens.colorNeutralForeground3 },
+  code: { fontFamily: tokens.fontFamilyMonospace },
+  actions: { flexWrap: "wrap" },
+});
+
+export interface DeleteDialogProps {
+  readonly secrets: readonly SyncedSecret[];
+  /** Closed, and nothing was deleted. */
+  readonly onClose: () => void;
+  /** Closed, and these names are gone or on their way out; a toast has said so. */
+  readonly onDone: (deleted: string[]) => void;
+}
+
+/** Shown for as long as it is rendered. */
+export function DeleteDialog({ secrets, onClose, onDone }: DeleteDialogProps): ReactNode {
+  const styles = useStyles();
+  const notify = useNotify();
+  // What was chosen is what is deleted: a change that arrives meanwhile is for the service to find.
+  const [chosen] = useState(secrets);
+  const { progress, start } = useDeletion();
+  const close = (): void => {
+    const deleted = deletedOf(progress);
+    if (deleted.length === 0) {
+      onClose();
+      return;
+    }
+    notify.done(toldOf(progress), "From the edge only: the vault keeps all that it has.");
+    onDone(deleted);
+  };
+  const failures = [...progress.values()].filter(({ step }) => step === "failed").length;
+  const isDone = progress.size > 0 && isOver(progress) && failures === 0;
+  useEffect(() => {
+    if (isDone) {
+      close();
+    }
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- Once, when the last one is gone.
+  }, [isDone]);
+  const [only] = chosen;
+  const title = chosen.length === 1 && only !== undefined ? `Delete ${idOf(only.name)}?` : `Delete ${count(chosen.length, "synced secret")}?`;
+  return (
+    <Dialog open onOpenChange={(_, { open }) => !open && close()}>
+      <DialogSurface>
+        <DialogBody>
+          <DialogTitle>{title}</DialogTitle>
+          {progress.size === 0 ? (
+            <Question chosen={chosen} onDelete={start} onClose={close} />
+          ) : (
+            <>
+              <DialogContent className={styles.content}>
+                <Steps progress={progress} />
+              </DialogContent>
+              <DialogActions className={styles.actions}>
+                {failures > 0 && isOver(progress) && (
+                  <Button onClick={() => start(chosen.filter(({ name }) => progress.get(name)?.step === "failed"))}>Try again</Button>
+                )}
+                <Button appearance="primary" onClick={close}>
+                  Close
+                </Button>
+              </DialogActions>
+            </>
+          )}
+        </DialogBody>
+      </DialogSurface>
+    </Dialog>
+  );
+}
+
+interface QuestionProps {
+  readonly chosen: readonly SyncedSecret[];
+  readonly onDelete: (secrets: readonly SyncedSecret[], options?: { force?: boolean }) => void;
+  readonly onClose: () => void;
+}
+
+/** What will be deleted, what won't, and why. */
+function Question({ chosen, onDelete, onClose }: QuestionProps): ReactNode {
+  const styles = useStyles();
+  const looked = useUsagesOf(chosen);
+  const [typed, setTyped] = useState("");
+  const found = candidates(chosen, looked.data ?? []);
+  const free = found.filter(({ verdict }) => verdict === "free");
+  const [only] = found.length === 1 ? found : [];
+  const mayForce = only !== undefined && (only.verdict === "used" || (looked.isError && only.verdict === "free"));
+  const id = only === undefined ? "" : idOf(only.secret.name);
+  const isForced = mayForce && typed === id;
+  const targets = isForced ? found : free;
+  return (
+    <>
+      <DialogContent className={styles.content}>
+        <Text>
+          This deletes from the Kubernetes cluster only. The vault keeps {chosen.length === 1 ? "its" : "their"} secrets with all their
+          versions.
+        </Text>
+        {looked.isPending && <Spinner size="tiny" label="Looking at what uses it…" />}
+        {looked.isError && (
+          <Problem error={looked.error} title="What uses it is not known." onRetry={() => void looked.refetch()} />
+        )}
+        {looked.data !== undefined && (only === undefined ? <Many found={found} /> : <One {...only} />)}
+        {looked.dataUpdatedAt > 0 && (
+          <Text size={200} className={styles.muted}>
+            Looked at <Time value={new Date(looked.dataUpdatedAt)} />; the service looks again before it deletes.
+          </Text>
+        )}
+        {mayForce && (
+          <Field
+            label={
+              <>
+                To delete it all the same, type its name: <span className={styles.code}>{id}</span>
+              </>
+            }
+            hint="What uses it will then look for it in vain."
+          >
+            <Input value={typed} onChange={(_, { value }) => setTyped(value)} autoComplete="off" spellCheck={false} />
+          </Field>
+        )}
+      </DialogContent>
+      <DialogActions className={styles.actions}>
+        <DeleteCommands chosen={targets.length > 0 ? targets : found} force={isForced} />
+        <Button onClick={onClose}>Cancel</Button>
+        <ActionButton
+          appearance="primary"
+          method="DeleteSyncedSecret"
+          resource={only?.secret.name ?? ""}
+          unless={unless(looked.isPending, targets.length, only)}
+          onClick={() => onDelete(targets.map(({ secret }) => secret), { force: isForced })}
+        >
+          {isForced ? "Delete all the same" : only === undefined ? `Delete ${free.length.toLocaleString("en")}` : "Delete"}
+        </ActionButton>
+      </DialogActions>
+    </>
+  );
+}
+
+/** Why there is nothing to delete. */
+function unless(isPending: boolean, targets: number, only: Candidate | undefined): string | undefined {
+  if (isPending) {
+    return "What uses it is being looked at.";
+  }
+  if (targets > 0) {
+    return undefined;
+  }
+  if (only === undefined) {
+    return "None of them can be deleted: see the reasons.";
+  }
+  return only.verdict === "used" ? "Something uses it. Remove its name there, or type the name to delete it all the same." : wordsOfVerdict(only);
+}
+
+function One(candidate: Candidate): ReactNode {
+  const styles = useStyles();
+  if (candidate.verdict !== "used") {
+    return <Text>{wordsOfVerdict(candidate)}</Text>;
+  }
+  return (
+    <>
+      <MessageBar intent="warning" layout="multiline">
+        <MessageBarBody>
+          {count(candidate.usages.length, "field names it", "fields name it")}. The service refuses to delete it until none does: remove
+          its name there first.
+        </MessageBarBody>
+      </MessageBar>
+      <ul className={styles.list} aria-label="What uses it">
+        {inOrder(candidate.usages).map((usage) => (
+          <li key={`${ownerOf(usage)} ${usage.field}`}>
+            <Text weight="semibold">{ownerOf(usage)}</Text>
+            {usage.guessed && " (guessed from the field's name)"}
+            <br />
+            <Text size={200} className={styles.code}>
+              {usage.field}: {namedBy(usage)}
+            </Text>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Many({ found }: { found: readonly Candidate[] }): ReactNode {
+  const styles = useStyles();
+  return (
+    <>
+      <ul className={styles.list} aria-label="What is to be deleted">
+        {found.map((candidate) => (
+          <li key={candidate.secret.name}>
+            <Text weight="semibold">{idOf(candidate.secret.name)}</Text>
+            <br />
+            <Text size={200}>{wordsOfVerdict(candidate)}</Text>
+          </li>
+        ))}
+      </ul>
+      {found.some(({ verdict }) => verdict === "used") && (
+        <Text size={200}>What is in use can be deleted all the same one by one, where you delete it alone.</Text>
+      )}
+    </>
+  );
+}
+
+function Steps({ progress }: { progress: ReadonlyMap<string, Progress> }): ReactNode {
+  const styles = useStyles();
+  return (
+    <ul className={styles.list} aria-label="How far it is" aria-live="polite">
+      {[...progress].map(([name, step]) => (
+        <li key={name}>
+          <Text weight="semibold">{idOf(name)}</Text>
+          <Step {...step} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Step(progress: Progress): ReactNode {
+  switch (progress.step) {
+    case "asked":
+      return <Spinner size="tiny" label="Asking the service…" />;
+    case "leaving":
+      return (
+        <>
+          <Spinner size="tiny" label="The service removes it from the edge; it goes on when this is closed." />
+          {progress.held !== "" && <Text size={200}>{progress.held}</Text>}
+        </>
+      );
+    case "gone":
+      return <Text> is deleted.</Text>;
+    case "failed":
+      return <Problem error={progress.error} title={`It stays. ${titleIfStale(progress.error)}`} />;
+  }
+}
+
+/** What to do where somebody else was first. */
+function titleIfStale(error: unknown): string {
+  return error instanceof Error && error.name === "StaleError" ? "Close this and look at what it is now." : "";
+}
+
+function DeleteCommands({ chosen, force }: { chosen: readonly Candidate[]; force: boolean }): ReactNode {
+  const [first] = chosen;
+  if (first === undefined) {
+    return null;
+  }
+  const { name, etag } = first.secret;
+  const ids = chosen.map(({ secret }) => idOf(secret.name));
+  const isOne = ids.length === 1;
+  return (
+    <CommandsButton
+      method={SecretService.method.deleteSyncedSecret}
+      request={{ name, ...(isOne && { etag }), ...(force && { force }) }}
+      words={["secrets", "delete", ...ids, ...(isOne ? ["--etag", etag] : []), ...(force ? ["--force"] : [])]}
+      note={isOne ? "The etag stands for the state that this page read." : "grpcurl deletes one at a time: call it once for each name."}
+    />
+  );
+}
+
+/** What uses them, looked at now. */
+function useUsagesOf(secrets: readonly SyncedSecret[]) {
+  const client = useClient();
+  const [only] = secrets;
+  // For one, it takes the right to get that one; for several, one call for all is less than one for each.
+  const parent = secrets.length === 1 && only !== undefined ? only.name : "syncedSecrets/-";
+  return useQuery({
+    queryKey: ["usages", parent, "now"],
+    queryFn: ({ signal }) => client.listSecretUsages(parent, { pageSize: PAGE, signal }).all(),
+    staleTime: 0,
+    gcTime: 0,
+    refetchInterval: LOOK_AGAIN_MS,
+  });
+}

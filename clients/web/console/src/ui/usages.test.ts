@@ -1,0 +1,24 @@
+import { create } from "@bufbuild/protobuf";
+import { SecretUsageSchema } from "@iotoperations/secret-service-client/v1";
+import { expect, test } from "vitest";
+
+import { inOrder, namedBy, problemOfUsage } from "./usages";
+
+const usage = (resource: string, more: object = {}) =>
+  create(SecretUsageSchema, { syncedSecret: "syncedSecrets/edp1secrets", kind: "Device", resource, field: "spec.x", ...more });
+
+test("what is broken comes first, what is guessed last", () => {
+  const usages = [usage("guessed", { guessed: true }), usage("well"), usage("broken", { keyMissing: true })];
+  expect(inOrder(usages).map(({ resource }) => resource)).toEqual(["broken", "well", "guessed"]);
+});
+
+test("the text of a field names the key, or the whole", () => {
+  expect(namedBy(usage("one", { key: "username" }))).toBe("edp1secrets/username");
+  expect(namedBy(usage("one"))).toBe("edp1secrets");
+});
+
+test("a broken field says what is missing", () => {
+  expect(problemOfUsage(usage("one"))).toBe("");
+  expect(problemOfUsage(usage("one", { key: "username", keyMissing: true }))).toMatch(/^It has no key username/);
+  expect(problemOfUsage(usage("one", { secretMissing: true, keyMissing: true }))).toMatch(/^The edge has no Secret edp1secrets/);
+});

@@ -1,0 +1,37 @@
+/** Fields of resources that name synced secrets, in words and in order. */
+import { idOf, type SecretUsage } from "@iotoperations/secret-service-client";
+
+/** Whether the resource can't work: what the field names is not there. */
+export function isBroken(usage: SecretUsage): boolean {
+  return usage.keyMissing || usage.secretMissing;
+}
+
+/** Whose field it is: `AssetEndpointProfile opc-plc-1`. */
+export function ownerOf({ kind, resource }: SecretUsage): string {
+  return `${kind} ${resource}`;
+}
+
+/** What stands in the field, or would: `edp1secrets/username`, or `edp1secrets` for the whole. */
+export function namedBy({ syncedSecret, key }: SecretUsage): string {
+  return key === "" ? idOf(syncedSecret) : `${idOf(syncedSecret)}/${key}`;
+}
+
+/** What is wrong with the field; empty if nothing is known to be. */
+export function problemOfUsage(usage: SecretUsage): string {
+  if (usage.secretMissing) {
+    return `The edge has no Secret ${idOf(usage.syncedSecret)}, so ${usage.resource} can't work.`;
+  }
+  if (!usage.keyMissing) {
+    return "";
+  }
+  return usage.key === ""
+    ? `It lacks a key that ${usage.resource} needs, so ${usage.resource} can't work.`
+    : `It has no key ${usage.key}, so ${usage.resource} can't work. Add a reference with this key, or correct the field.`;
+}
+
+/** The broken ones first, the guessed ones last; then by resource and field. */
+export function inOrder(usages: readonly SecretUsage[]): SecretUsage[] {
+  const rank = (usage: SecretUsage): number => (isBroken(usage) ? 0 : usage.guessed ? 2 : 1);
+  const text = (usage: SecretUsage): string => `${ownerOf(usage)} ${usage.field}`;
+  return usages.toSorted((one, other) => rank(one) - rank(other) || text(one).localeCompare(text(other), "en"));
+}
