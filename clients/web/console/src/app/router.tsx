@@ -3,7 +3,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet 
 
 import { Empty, Page, Loading } from "../ui/page";
 import { Problem } from "../ui/problem";
-import { auditSearch, createSearch, secretsSearch, vaultSearch } from "./search";
+import { auditSearch, certificatesSearch, createSearch, secretsSearch, vaultSearch } from "./search";
 import { Shell } from "./shell";
 
 const root = createRootRoute({
@@ -60,6 +60,7 @@ const uses = createRoute({
 const certificates = createRoute({
   getParentRoute: () => root,
   path: "/certificates",
+  validateSearch: certificatesSearch,
   component: lazyRouteComponent(() => import("../screens/certificates/certificates"), "Certificates"),
 });
 const activity = createRoute({

@@ -37,12 +37,12 @@ export function secretsSearch(raw: Raw): SecretsSearch {
 export interface CreateSearch {
   /** The id of a purpose. */
   readonly purpose?: string;
-  /** A vault secret that it shall refer to. */
-  readonly vaultSecret?: string;
+  /** The ids of the vault secrets that it shall refer to, each once: one in the address, or several. */
+  readonly vaultSecret?: readonly string[];
 }
 
 export function createSearch(raw: Raw): CreateSearch {
-  return given({ purpose: text(raw["purpose"]), vaultSecret: text(raw["vaultSecret"]) });
+  return given({ purpose: text(raw["purpose"]), vaultSecret: texts(raw["vaultSecret"]) });
 }
 
 /** The filters of the vault's secrets. */
@@ -79,6 +79,37 @@ export function auditSearch(raw: Raw): AuditSearch {
     failed: raw["failed"] === true ? true : undefined,
     hours: typeof hours === "number" && hours > 0 ? hours : undefined,
   });
+}
+
+/** Which lists of certificates are shown. */
+export const LIST_KINDS = ["trust", "issuer", "other"] as const;
+export type ListKind = (typeof LIST_KINDS)[number];
+
+/** The filters of the certificates. */
+export interface CertificatesSearch {
+  readonly kind?: ListKind;
+  /** The id of one list. */
+  readonly list?: string;
+  readonly search?: string;
+  /** Only what expires soon or is expired. */
+  readonly expiring?: boolean;
+  readonly sort?: string;
+}
+
+export function certificatesSearch(raw: Raw): CertificatesSearch {
+  return given({
+    kind: LIST_KINDS.find((kind) => kind === raw["kind"]),
+    list: text(raw["list"]),
+    search: text(raw["search"]),
+    expiring: raw["expiring"] === true ? true : undefined,
+    sort: text(raw["sort"]),
+  });
+}
+
+/** Texts, each once; a single one needs no list. */
+function texts(raw: unknown): readonly string[] | undefined {
+  const found = (Array.isArray(raw) ? raw : [raw]).map(text).filter((one) => one !== undefined);
+  return found.length > 0 ? [...new Set(found)] : undefined;
 }
 
 /** A text that is not empty; numbers that somebody's search looks like are texts, too. */
