@@ -1,0 +1,34 @@
+/** What axe finds, in words. */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+import { expect, type Page } from "@playwright/test";
+
+interface Violation {
+  readonly id: string;
+  readonly help: string;
+  readonly nodes: readonly { readonly target: readonly unknown[]; readonly failureSummary?: string }[];
+}
+
+const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Everything that axe finds on the page as it is now. Its script comes by the debugger: the page's policy allows no other. */
+export async function violations(page: Page): Promise<string[]> {
+  if (!(await page.evaluate(() => "axe" in window))) {
+    await page.evaluate(source);
+  }
+  // Something that fades in has other colours on the way.
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().filter((one) => one.effect?.getComputedTiming().iterations !== Infinity).map((one) => one.finished)));
+  const found = await page.evaluate(async () => {
+    const { axe } = window as unknown as { axe: { run: () => Promise<{ violations: Violation[] }> } };
+    return (await axe.run()).violations;
+  });
+  return found.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id} (${help}): ${target.join(" ")}: ${failureSummary ?? ""}`),
+  );
+}
+
+/** Fails where axe finds anything. */
+export async function expectAccessible(page: Page, what: string): Promise<void> {
+  expect(await violations(page), `what axe finds on ${what}`).toEqual([]);
+}
