@@ -174,3 +174,55 @@ async fn the_audit_lists_who_did_what_newest_first() {
     let rest = world.client.list_audit_events(rest).await.unwrap().into_inner();
     assert_eq!(page.audit_events.len() + rest.audit_events.len(), events.len());
 }
+
+#[tokio::test]
+async fn the_audit_is_filtered_in_pages_and_a_token_is_for_one_filter() {
+    let mut world = World::start().await.with_synced(&["a", "b"], "value").await;
+    for _ in 0..3 {
+        world.client.sync_synced_secret(sync("a")).await.unwrap();
+    }
+    let mut list = async |request: ListAuditEventsRequest| {
+        world.client.list_audit_events(request).await.map(tonic::Response::into_inner)
+    };
+    let syncs =
+        ListAuditEventsRequest { action: "SyncSyncedSecret".into(), page_size: 2, ..Default::default() };
+    let page = list(syncs.clone()).await.unwrap();
+    assert_eq!(page.audit_events.len(), 2);
+    let token = page.next_page_token;
+    let rest = ListAuditEventsRequest { page_token: token.clone(), page_size: 50, ..syncs.clone() };
+    let rest = list(rest).await.unwrap();
+    assert_eq!((rest.audit_events.len(), rest.next_page_token.as_str()), (1, ""));
+    let mut events = page.audit_events;
+    events.extend(rest.audit_events);
+    assert!(events.iter().all(|event| event.action == "SyncSyncedSecret" && event.resource == name("a")));
+
+    let (first, last) = (events[2].clone(), events[0].clone());
+    for other in [
+        ListAuditEventsRequest { action: "Synced".into(), ..syncs.clone() },
+        ListAuditEventsRequest { actor: first.actor.clone(), ..syncs.clone() },
+        ListAuditEventsRequest { outcome: "OK".into(), ..syncs.clone() },
+        ListAuditEventsRequest { failed_only: true, ..syncs.clone() },
+        ListAuditEventsRequest { until_time: last.event_time, ..syncs.clone() },
+    ] {
+        let refused = list(ListAuditEventsRequest { page_token: token.clone(), ..other }).await.unwrap_err();
+        assert_eq!(told(&refused).fields, ["page_token"]);
+    }
+
+    let between =
+        ListAuditEventsRequest { since_time: first.event_time, until_time: last.event_time, ..syncs };
+    let between = list(between).await.unwrap().audit_events;
+    assert_eq!(between.iter().map(|event| &event.name).collect::<Vec<_>>(), [&events[1].name, &first.name]);
+    let by_service = ListAuditEventsRequest { actor: "sync".into(), ..Default::default() };
+    let by_service = list(by_service).await.unwrap().audit_events;
+    assert!(!by_service.is_empty() && by_service.iter().all(|event| event.actor == "sync"));
+    let failed = ListAuditEventsRequest { failed_only: true, ..Default::default() };
+    assert_eq!(list(failed).await.unwrap().audit_events, []);
+    for (actor, outcome) in [("' OR 1=1 --", ""), ("syn%", ""), ("\0", ""), ("", "ok")] {
+        let none =
+            ListAuditEventsRequest { actor: actor.into(), outcome: outcome.into(), ..Default::default() };
+        assert_eq!(list(none).await.unwrap().audit_events, [], "{actor:?} {outcome:?}");
+    }
+    let wrong = Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 });
+    let wrong = ListAuditEventsRequest { until_time: wrong, ..Default::default() };
+    assert_eq!(told(&list(wrong).await.unwrap_err()).fields, ["until_time"]);
+}

@@ -61,7 +61,17 @@ pub(super) fn filter(wire: &ListAuditEventsRequest) -> Result<AuditFilter, Error
     let mut violations = Violations::default();
     let resource = violations.take("resource", resource_name(&wire.resource)).unwrap_or_default();
     let since = wire.since_time.and_then(|since| violations.take("since_time", convert::time(since)));
-    violations.finish(Some(AuditFilter { before: None, resource, since }))
+    let until = wire.until_time.and_then(|until| violations.take("until_time", convert::time(until)));
+    violations.finish(Some(AuditFilter {
+        before: None,
+        resource,
+        actor: wire.actor.clone(),
+        action: wire.action.clone(),
+        outcome: wire.outcome.clone(),
+        is_failed: wire.failed_only,
+        since,
+        until,
+    }))
 }
 
 fn resource_name(name: &str) -> Result<String, String> {

@@ -143,8 +143,12 @@ async fn audit_events_are_listed_newest_first_in_pages() {
     }
     let mut client = running.client().await;
     let mut page = async |resource: &str, page_token: String| {
-        let request =
-            ListAuditEventsRequest { page_size: 1, page_token, resource: resource.into(), since_time: None };
+        let request = ListAuditEventsRequest {
+            page_size: 1,
+            page_token,
+            resource: resource.into(),
+            ..Default::default()
+        };
         let page = client.list_audit_events(request).await.unwrap().into_inner();
         (
             page.audit_events.into_iter().map(|event| event.name).collect::<Vec<_>>().join(" "),

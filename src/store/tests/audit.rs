@@ -1,7 +1,7 @@
 //! The audit: its chains, what is done to them in the file, pruning and export.
 
 use super::*;
-use crate::model::ChainedEvent;
+use crate::model::{AuditEvent, ChainedEvent};
 
 #[tokio::test]
 async fn the_audit_is_read_newest_first_by_resource_and_page() {
@@ -14,6 +14,88 @@ async fn the_audit_is_read_newest_first_by_resource_and_page() {
     assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [3, 1]);
     let next = AuditFilter { before: Some(3), ..filter };
     assert_eq!(store.audit_events(&next, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_audit_is_filtered_by_everything_at_once() {
+    let (_directory, store) = open().await;
+    let mut number = 0;
+    for actor in ["ada", "bob"] {
+        for action in [AuditAction::CreateVaultSecret, AuditAction::Rotated] {
+            for outcome in ["OK", "ACCEPTED", "NOT_FOUND", "FAILED"] {
+                let (resource, outcome) = (format!("r{}", number % 2), Outcome(outcome.to_owned()));
+                let event = NewAuditEvent {
+                    actor: actor.into(),
+                    action: action.clone(),
+                    outcome,
+                    ..event(&resource)
+                };
+                match number % 3 {
+                    0 => store.audit_denials(vec![event], &Ring { rows: 100, bytes: 100_000 }).await.unwrap(),
+                    _ => store.audit(event).await.unwrap(),
+                }
+                number += 1;
+            }
+        }
+    }
+    let all = store.audit_events(&AuditFilter::default(), 100).await.unwrap();
+    assert_eq!(all.len(), 16);
+    let (since, until) = (all[12].event_time, all[3].event_time);
+    let texts = |text: &'static str| ["", text, "' OR ''='", "ad%", "\0"];
+    let times = [(None, None), (Some(since), None), (None, Some(until)), (Some(since), Some(until))];
+    let mut found = 0;
+    for resource in texts("r1") {
+        for actor in texts("ada") {
+            for (action, outcome) in texts("Rotated").into_iter().zip(texts("NOT_FOUND")).chain([("", "OK")])
+            {
+                for (is_failed, (since, until)) in
+                    [false, true].into_iter().flat_map(|failed| times.map(|times| (failed, times)))
+                {
+                    let is_wanted = |event: &&AuditEvent| {
+                        (resource.is_empty() || event.resource == resource)
+                            && (actor.is_empty() || event.actor == actor)
+                            && (action.is_empty() || event.action.as_str() == action)
+                            && (outcome.is_empty() || event.outcome.0 == outcome)
+                            && !(is_failed && ["OK", "ACCEPTED"].contains(&&*event.outcome.0))
+                            && since.is_none_or(|since| event.event_time >= since)
+                            && until.is_none_or(|until| event.event_time < until)
+                    };
+                    let wanted: Vec<_> = all.iter().filter(is_wanted).cloned().collect();
+                    let [resource, actor, action, outcome] =
+                        [resource, actor, action, outcome].map(ToOwned::to_owned);
+                    let filter = AuditFilter {
+                        before: None,
+                        resource,
+                        actor,
+                        action,
+                        outcome,
+                        is_failed,
+                        since,
+                        until,
+                    };
+                    assert_eq!(store.audit_events(&filter, 100).await.unwrap(), wanted, "{filter:?}");
+                    found += usize::from(!wanted.is_empty());
+                }
+            }
+        }
+    }
+    assert!(found > 40, "{found} filters let something through");
+}
+
+#[tokio::test]
+async fn the_events_of_a_resource_are_found_by_their_index() {
+    let (directory, store) = open().await;
+    store.close().await;
+    let file = SqliteConnectOptions::new().filename(directory.path().join("state.db"));
+    let mut sql = file.connect().await.unwrap();
+    let statement = super::super::audit::STATEMENTS.iter().find(|sql| sql.contains("resource = ?9")).unwrap();
+    let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+    let steps = plan.fetch_all(&mut sql).await.unwrap();
+    let steps: Vec<String> = steps.iter().map(|step| sqlx::Row::get(step, "detail")).collect();
+    for table in ["audit_events", "audit_denials"] {
+        let index = format!("{table}_by_resource (resource=?");
+        assert!(steps.iter().any(|step| step.contains(&index)), "{steps:?}");
+    }
 }
 
 /// A database of five events, closed, and where it lies.

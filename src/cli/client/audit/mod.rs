@@ -36,9 +36,24 @@ struct List {
     /// Only events about this resource: syncedSecrets/NAME, vaultSecrets/NAME or vault
     #[arg(long, value_name = "RESOURCE")]
     resource: Option<String>,
+    /// Only events of this actor, exactly as the list shows it
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+    /// Only events of this action, for example CreateSyncedSecret or Rotated
+    #[arg(long, value_name = "ACTION")]
+    action: Option<String>,
+    /// Only events with this outcome, for example PERMISSION_DENIED
+    #[arg(long, value_name = "OUTCOME")]
+    outcome: Option<String>,
+    /// Only what failed: events whose outcome is neither OK nor ACCEPTED
+    #[arg(long)]
+    failed: bool,
     /// Only events since a time (2027-01-31T12:00:00Z) or within a duration (2h)
     #[arg(long, value_name = "TIME", value_parser = arguments::past)]
     since: Option<Timestamp>,
+    /// Only events before a time (2027-01-31T12:00:00Z), or older than a duration (2h)
+    #[arg(long, value_name = "TIME", value_parser = arguments::past)]
+    until: Option<Timestamp>,
     /// Maximum number of events
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     limit: usize,
@@ -58,9 +73,18 @@ impl Audit {
 impl List {
     async fn run(self) -> Result<(), CommandError> {
         let (client, output) = self.common.open()?;
+        let filter = proto::ListAuditEventsRequest {
+            resource: self.resource.unwrap_or_default(),
+            actor: self.actor.unwrap_or_default(),
+            action: self.action.unwrap_or_default(),
+            outcome: self.outcome.unwrap_or_default(),
+            failed_only: self.failed,
+            since_time: self.since,
+            until_time: self.until,
+            ..Default::default()
+        };
         let page = async |page_size, page_token| {
-            let (resource, since_time) = (self.resource.clone().unwrap_or_default(), self.since);
-            let request = proto::ListAuditEventsRequest { page_size, page_token, resource, since_time };
+            let request = proto::ListAuditEventsRequest { page_size, page_token, ..filter.clone() };
             let page =
                 client.call(request, async |mut stub, request| stub.list_audit_events(request).await).await?;
             Ok::<_, CallError>((page.audit_events, page.next_page_token))
