@@ -69,4 +69,5 @@ unimplemented_methods! {
     check_resource: CheckResourceRequest => CheckResourceResponse;
     list_secret_purposes: ListSecretPurposesRequest => ListSecretPurposesResponse;
     list_audit_events: ListAuditEventsRequest => ListAuditEventsResponse;
+    get_caller: GetCallerRequest => Caller;
 }

@@ -1,5 +1,6 @@
 //! The user of a client certificate: its first URI subject alternative name, otherwise its common name.
 
+use jiff::Timestamp;
 use x509_parser::{
     extensions::GeneralName,
     prelude::{FromDer, X509Certificate},
@@ -50,6 +51,12 @@ pub(super) fn identity(der: &[u8]) -> Result<Identity, CertificateError> {
     let groups = organizations.filter(|group| !group.starts_with(CLUSTER_PREFIX)).chain([AUTHENTICATED]);
     let groups = groups.map(str::to_owned).collect();
     Ok(Identity { name: name.to_owned(), groups, ..Identity::default() }.checked()?)
+}
+
+/// When a certificate expires.
+pub(super) fn expire_time(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
 }
 
 #[cfg(test)]

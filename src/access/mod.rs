@@ -8,20 +8,28 @@
 mod access_reviews;
 mod certificate;
 mod oidc;
+mod proof;
 mod rate_limiter;
 mod token_reviews;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures::future::try_join_all;
 use secrecy::SecretString;
 
 pub use certificate::CertificateError;
 pub use oidc::{ClaimMapping, FetchError, IssuerOptions, TokenProblem, check_issuer};
+pub use proof::{Proof, ProofKind};
 pub(crate) use rate_limiter::KeyedRateLimiter;
 
 use crate::{
     edge::{Edge, EdgeError},
-    model::{AccessRules, ActorError, Caller, Identity, Permission},
+    model::{AccessRules, ActorError, Caller, Identity, Permission, RuledNames},
     quote::Quote,
 };
 use access_reviews::AccessReviews;
@@ -318,6 +326,42 @@ impl AccessControl {
             }
         }
         Ok(())
+    }
+
+    /// What a caller lacks of these permissions, and why. Each permission is reviewed once.
+    pub async fn refusals(
+        &self,
+        caller: &Caller,
+        wanted: HashSet<Permission>,
+    ) -> Result<HashMap<Permission, AccessError>, AccessError> {
+        let review = async |permission: Permission| match self
+            .authorize(caller, std::slice::from_ref(&permission))
+            .await
+        {
+            Ok(()) => Ok(None),
+            Err(refusal @ (AccessError::Forbidden { .. } | AccessError::DeniedByRule { .. })) => {
+                Ok(Some((permission, refusal)))
+            }
+            Err(undecided) => Err(undecided),
+        };
+        let reviewed = try_join_all(wanted.into_iter().map(review)).await?;
+        Ok(reviewed.into_iter().flatten().collect())
+    }
+
+    /// Which names of a resource the rules let a caller use.
+    pub fn ruled_names(&self, caller: &Caller, permission: &Permission) -> RuledNames {
+        self.0.rules.names(caller, permission.resource)
+    }
+
+    /// How a caller with these credentials, which were accepted, proved who they are.
+    pub fn proof(&self, credentials: &Credentials) -> Proof {
+        match (&credentials.certificate, &credentials.token, &self.0.tokens) {
+            (Some(certificate), ..) => {
+                Proof { kind: ProofKind::Certificate, expire_time: certificate::expire_time(certificate) }
+            }
+            (None, Some(token), Some(tokens)) => tokens.proof(token),
+            (None, ..) => Proof::NONE,
+        }
     }
 
     /// Why the rules deny a permission, whatever the cluster grants; `None` if they allow it.

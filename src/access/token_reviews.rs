@@ -8,12 +8,13 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter, clock::Clock};
+use jiff::Timestamp;
 use moka::{Expiry, future::Cache};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{
-    AccessError, LONGEST_TOKEN_LIFE, RateLimitKey, TokenOptions, oidc::Issuer,
+    AccessError, LONGEST_TOKEN_LIFE, Proof, ProofKind, RateLimitKey, TokenOptions, oidc::Issuer,
     rate_limiter::KeyedRateLimiter, undecided,
 };
 use crate::{edge::Edge, model::Identity};
@@ -169,6 +170,15 @@ impl TokenReviews {
         }
     }
 
+    /// What an accepted token proves its owner by.
+    pub(super) fn proof(&self, token: &SecretString) -> Proof {
+        let token = token.expose_secret();
+        let is_of_issuer = self.issuer.as_ref().is_some_and(|issuer| issuer.is_addressed_by(token));
+        let kind = if is_of_issuer { ProofKind::IssuerToken } else { ProofKind::ClusterToken };
+        let expire_time = end(token).and_then(|end| Timestamp::try_from(end).ok());
+        Proof { kind, expire_time }
+    }
+
     /// The OpenID Connect issuer.
     pub(super) fn issuer(&self) -> Option<&Issuer> {
         self.issuer.as_ref()
@@ -223,11 +233,15 @@ fn life(token: &str, longest: Duration) -> Duration {
     remaining(token).map_or(longest, |remaining| remaining.max(MIN_OWNER_LIFE).min(longest))
 }
 
-/// How long a token remains valid, if it says so: service account tokens do, others may not.
+/// How long a token remains valid, if it says so.
 fn remaining(token: &str) -> Option<Duration> {
+    Some(end(token)?.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO))
+}
+
+/// When a token expires, if it says so: service account tokens do, others may not.
+fn end(token: &str) -> Option<SystemTime> {
     let claims = jsonwebtoken::dangerous::insecure_decode_claims::<Claims>(token).ok()?;
-    let end = UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(claims.exp?).ok()?)?;
-    Some(end.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO))
+    UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(claims.exp?).ok()?)
 }
 
 #[cfg(test)]

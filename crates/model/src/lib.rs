@@ -18,7 +18,7 @@ mod vault_secret;
 
 pub use access::{
     ACCESS_GROUP, AccessRule, AccessRules, ActorError, CLUSTER_PREFIX, Caller, Identity, Permission,
-    Resource, SERVICE, UntoldGroups, Verb,
+    Resource, RuledNames, SERVICE, UntoldGroups, Verb,
 };
 pub use admission::{Admission, NamePattern, ReservedName};
 pub use audit::{

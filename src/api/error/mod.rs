@@ -68,6 +68,12 @@ pub(crate) fn access_denied(error: &AccessError, mapping: &ErrorMapping) -> Stat
     Status::with_error_details(mapping.code, message, details(mapping, ""))
 }
 
+/// The reason and the message of the status of a denied call.
+pub(crate) fn access_refusal(error: &AccessError) -> (&'static str, String) {
+    let mapping = ErrorMapping::of_access_error(error);
+    (mapping.reason, explanation(&error.to_string(), &mapping.remedy))
+}
+
 /// A status of the server itself, with the same details as that of any other error.
 pub(crate) fn server_status(
     code: Code,

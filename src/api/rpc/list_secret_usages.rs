@@ -9,14 +9,14 @@ use super::{
     convert,
     deadline::deadline,
     pages::page_size,
-    request::RpcRequest,
+    request::{NamedResource, RpcRequest},
     token::TokenScope,
 };
 use crate::{
     api::error::about,
     model::{
         Permission,
-        Resource::SyncedSecrets,
+        Resource::{SyncedSecrets, VaultSecrets},
         UsagePlace,
         Verb::{Get, List},
     },
@@ -33,6 +33,16 @@ impl RpcRequest for ListSecretUsagesRequest {
             Ok(Some(id)) => vec![Permission::synced_secret(Get, Some(id))],
             _ => vec![Permission::all(List, SyncedSecrets)],
         }
+    }
+
+    fn permissions_on(named: &NamedResource) -> Vec<Permission> {
+        let required = match named.resource {
+            SyncedSecrets => Permission::all(Get, SyncedSecrets),
+            VaultSecrets => Permission::all(List, SyncedSecrets),
+        };
+        let mut required = vec![required];
+        required.iter_mut().for_each(|permission| named.put_into(permission));
+        required
     }
 }
 

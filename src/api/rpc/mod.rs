@@ -16,6 +16,7 @@ pub(crate) mod deadline;
 mod delete_synced_secret;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzing;
+mod get_caller;
 mod get_synced_secret;
 mod get_vault;
 mod get_vault_secret;
@@ -128,4 +129,5 @@ contract! {
     update_vault_secret: UpdateVaultSecretRequest -> proto::VaultSecretVersion;
     recover_vault_secret: RecoverVaultSecretRequest -> proto::VaultSecret;
     list_audit_events: ListAuditEventsRequest -> proto::ListAuditEventsResponse;
+    get_caller: GetCallerRequest -> proto::Caller;
 }

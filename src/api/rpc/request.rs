@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::convert;
 use crate::{
-    model::{Permission, VaultSecretName, Verb, limits},
+    model::{Permission, Resource, VaultSecretName, Verb, limits},
     proto,
 };
 
@@ -23,6 +23,34 @@ pub(crate) trait RpcRequest: Message + Default {
 
     /// Everything that the caller must be allowed to do.
     fn required_permissions(&self) -> Vec<Permission>;
+
+    /// The same for a request about this resource, as far as that is known without the rest of the request.
+    fn permissions_on(named: &NamedResource) -> Vec<Permission> {
+        let mut required = Self::default().required_permissions();
+        if Self::NAMES_RESOURCE {
+            required.iter_mut().for_each(|permission| named.put_into(permission));
+        }
+        required
+    }
+}
+
+/// A resource that a caller asks about.
+#[derive(Debug)]
+pub(crate) struct NamedResource {
+    pub(crate) resource: Resource,
+    /// As in [`Permission::name`].
+    pub(crate) name: String,
+}
+
+// === impl NamedResource ===
+
+impl NamedResource {
+    /// Makes a permission on such resources one on this resource.
+    pub(crate) fn put_into(&self, permission: &mut Permission) {
+        if permission.resource == self.resource {
+            permission.name = Some(self.name.clone());
+        }
+    }
 }
 
 /// To do something with `syncedSecrets/{id}`.

@@ -10,7 +10,7 @@ use crate::{cli::CommandError, quote::chain};
 
 /// The service's messages name RPCs and fields. People at the command line get the matching commands and
 /// flags.
-const COMMAND_NAMES: [(&str, &str); 19] = [
+const COMMAND_NAMES: [(&str, &str); 20] = [
     ("ListSyncedSecrets", "`secrets list`"),
     ("GetSyncedSecret", "`secrets get`"),
     ("UpdateSyncedSecret", "`secrets update`"),
@@ -28,6 +28,7 @@ const COMMAND_NAMES: [(&str, &str); 19] = [
     ("ListSecretUsages", "`secrets usages`"),
     ("CheckResource", "`secrets check-resource`"),
     ("ListSecretPurposes", "`secrets purposes`"),
+    ("GetCaller", "`secrets whoami`"),
     ("`force`", "--force"),
     ("without `create`", "with --from"),
 ];

@@ -116,6 +116,7 @@ answers! {
     CheckResourceResponse: |checked| checked.resources.iter().map(|resource| resource.resource.as_str()).collect();
     ListSecretPurposesResponse: |list| list.purposes.iter().map(|purpose| purpose.id.as_str()).collect();
     Vault: |vault| vec![&vault.name];
+    Caller: |caller| vec![&caller.user];
     VaultSecret: |secret| vec![&secret.name];
     VaultSecretVersion: |version| vec![&version.name];
     ListVaultSecretsResponse: |list| list.vault_secrets.iter().map(|secret| secret.name.as_str()).collect();

@@ -9,7 +9,10 @@ use rcgen::{
 use secret_service::{
     access::{self, IssuerOptions},
     api::{Revocation, Tls},
-    proto::{ListSyncedSecretsRequest, secret_service_client::SecretServiceClient},
+    proto::{
+        GetCallerRequest, ListSyncedSecretsRequest, caller::Authentication,
+        secret_service_client::SecretServiceClient,
+    },
 };
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
@@ -198,6 +201,21 @@ async fn the_certificate_names_the_client_and_without_one_only_health_answers() 
     if let Ok(channel) = connect(&world, &authority, Some(&others)).await {
         assert!(list(&channel).await.is_err(), "nobody here vouches for it");
     }
+}
+
+#[tokio::test]
+async fn the_owner_of_a_certificate_is_told_who_they_are_and_until_when() {
+    let authority = Authority::new();
+    let world = world(&authority).await;
+    let ends = OffsetDateTime::now_utc() + Duration::from_secs(3_600);
+    let console = authority.issue("console", 2, Duration::from_secs(3_600));
+    let channel = connect(&world, &authority, Some(&console)).await.unwrap();
+    let caller = SecretServiceClient::new(channel).get_caller(GetCallerRequest::default()).await;
+    let caller = caller.unwrap().into_inner();
+    assert_eq!((&*caller.user, caller.authentication()), ("console", Authentication::ClientCertificate));
+    assert_eq!(caller.groups, ["operators", "system:authenticated"]);
+    let apart = caller.expire_time.unwrap().seconds - ends.unix_timestamp();
+    assert!((-60..=60).contains(&apart), "{apart} s apart");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Locked doors: who may call, what they may do, and that what is refused is recorded.
 
+mod caller;
 mod certificates;
 mod denials;
 mod floods;

@@ -88,6 +88,27 @@ async fn a_token_of_the_issuer_is_allowed_what_the_cluster_grants_its_user_or_gr
 }
 
 #[tokio::test]
+async fn a_user_of_the_issuer_is_told_who_they_are_until_when_and_that_groups_are_missing() {
+    needs!(the_double);
+    let issuer = Issuer::start();
+    let world = world(&issuer, |_| {}).await;
+    let whoami = async |token: &str| {
+        let caller = world.caller(Some(token)).await.get_caller(GetCallerRequest::default()).await;
+        caller.unwrap().into_inner()
+    };
+    let exp = now() + 500;
+    let grace =
+        whoami(&issuer.sign(&issuer.claims_but("grace", json!({ "groups": ["line-1"], "exp": exp })))).await;
+    assert_eq!((&*grace.user, grace.authentication()), ("oidc:grace", caller::Authentication::OpenidConnect));
+    assert_eq!(grace.groups, ["oidc:line-1", "system:authenticated"]);
+    assert_eq!((grace.expire_time.unwrap().seconds as u64, grace.groups_incomplete), (exp as u64, false));
+    let ada = whoami(&issuer.sign(&issuer.claims_but("ada", json!({ "groups": null })))).await;
+    assert!(ada.groups_incomplete);
+    let viewer = whoami(&world.token("viewer", AUDIENCE).await).await;
+    assert_eq!(viewer.authentication(), caller::Authentication::ClusterToken);
+}
+
+#[tokio::test]
 async fn a_token_of_the_cluster_is_still_reviewed_by_the_cluster() {
     let issuer = Issuer::start();
     let world = world(&issuer, |_| {}).await;

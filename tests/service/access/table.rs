@@ -59,16 +59,18 @@ async fn call_all(caller: &mut Caller, who: &str) -> Vec<(&'static str, Code)> {
         ("CheckResource", code(caller.check_resource(check).await)),
         ("DeleteSyncedSecret", code(caller.delete_synced_secret(delete(&own)).await)),
         ("ListAuditEvents", code(caller.list_audit_events(ListAuditEventsRequest::default()).await)),
+        ("GetCaller", code(caller.get_caller(GetCallerRequest::default()).await)),
     ]
 }
 
-/// What each caller is told. Who may create a synced secret of one name and nothing else may not even do that: it refers to a vault secret. A viewer's looks at what it could not make end with NOT_FOUND: it was let in.
+/// What each caller is told. Who may create a synced secret of one name and nothing else may not even do that: it refers to a vault secret. Everybody is told who they are. A viewer's looks at what it could not make end with NOT_FOUND: it was let in.
 fn expected(caller: &str, method: &str) -> Code {
     let of_one = ["GetSyncedSecret", "GetVaultSecret", "ListVaultSecretVersions", "ListSecretUsages"];
     match caller {
         "nobody" | "wrong audience" => Code::Unauthenticated,
         "viewer" if of_one.contains(&method) => Code::NotFound,
         "viewer" if ["Get", "List", "Watch", "Check"].iter().any(|look| method.starts_with(look)) => Code::Ok,
+        "creator" if method == "GetCaller" => Code::Ok,
         "viewer" | "creator" => Code::PermissionDenied,
         _ => Code::Ok,
     }

@@ -6,7 +6,7 @@ mod rule;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 pub use actor::{ActorError, SERVICE};
-pub use rule::{AccessRule, AccessRules};
+pub use rule::{AccessRule, AccessRules, RuledNames};
 
 use super::{SyncedSecretId, VaultSecretName};
 

@@ -26,6 +26,17 @@ pub struct AccessRule {
 #[derive(Clone, Debug, Default)]
 pub struct AccessRules(Vec<AccessRule>);
 
+/// Which names of a resource rules let a caller use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuledNames {
+    /// Every name.
+    All,
+    /// Some names, but not all.
+    Some,
+    /// None.
+    None,
+}
+
 // === impl AccessRules ===
 
 impl AccessRules {
@@ -51,6 +62,30 @@ impl AccessRules {
         let unsure = of_resource().filter(|rule| rule.may_apply_to(caller)).find(narrows)?;
         Some(format!("the rule \"{unsure}\" may apply to a group that the caller's token does not list"))
     }
+
+    /// Which names of a resource a caller may use: what [`refusal`](Self::refusal) says of them all.
+    pub fn names(&self, caller: &Caller, resource: Resource) -> RuledNames {
+        let of_resource = || self.0.iter().filter(|rule| rule.resource == resource);
+        let denying = of_resource().filter(|rule| !rule.is_allowing);
+        let denying = denying.filter(|rule| rule.applies_to(caller) || rule.may_apply_to(caller));
+        let allowing = || of_resource().filter(|rule| rule.is_allowing);
+        let (mut is_narrowed, mut is_closed) = (false, false);
+        for rule in denying {
+            is_narrowed = true;
+            is_closed |= rule.matches_all();
+        }
+        let mut allowed = allowing().filter(|rule| rule.applies_to(caller)).peekable();
+        match allowed.peek() {
+            Some(_) => is_narrowed |= !allowed.any(AccessRule::matches_all),
+            // An allowance of a group that may be the caller's narrows, and allows nothing.
+            None => is_closed |= allowing().any(|rule| rule.may_apply_to(caller)),
+        }
+        match (is_closed, is_narrowed) {
+            (true, _) => RuledNames::None,
+            (false, true) => RuledNames::Some,
+            (false, false) => RuledNames::All,
+        }
+    }
 }
 
 impl FromIterator<AccessRule> for AccessRules {
@@ -68,6 +103,11 @@ impl AccessRule {
                 Caller::Local(_) => false,
                 Caller::Known(identity) => identity.name == self.who || identity.groups.contains(&self.who),
             }
+    }
+
+    /// Whether its pattern matches every name.
+    fn matches_all(&self) -> bool {
+        self.pattern.pattern().chars().all(|letter| letter == '*')
     }
 
     /// Whether the rule may be for a group of the caller that nobody told. Groups of the cluster are not among them.
@@ -181,6 +221,42 @@ mod tests {
         let rules = |rule: &str| AccessRules::from_iter([rule.parse().unwrap()]);
         assert!(rules("deny * syncedSecrets/p?mp").refusal(&local, &ask).is_some());
         assert_eq!(rules("deny anonymous@127.0.0.1 syncedSecrets/*").refusal(&local, &ask), None);
+    }
+
+    #[test]
+    fn which_names_are_left_agrees_with_the_refusals_of_names() {
+        let untold = Some(UntoldGroups { prefix: "group:".to_owned(), are_too_many: false });
+        let callers = [
+            Caller::Local("anonymous@127.0.0.1".into()),
+            Identity { name: "ada".into(), groups: vec!["line-1".into()], ..Identity::default() }.into(),
+            Identity { name: "ada".into(), untold, ..Identity::default() }.into(),
+        ];
+        let effects = ["allow", "deny"];
+        let whos = ["*", "ada", "line-1", "group:line-2", "bob"];
+        let patterns = ["vaultSecrets/*", "vaultSecrets/p*", "syncedSecrets/*"];
+        let mut rules = Vec::new();
+        for effect in effects {
+            for who in whos {
+                rules.extend(patterns.map(|pattern| format!("{effect} {who} {pattern}")));
+            }
+        }
+        let names = ["pump", "valve"].map(|name| name.parse().unwrap());
+        let asks = names.map(|name| Permission::vault_secret(Verb::Get, Some(name)));
+        let mut seen = [0; 3];
+        for (first, second) in rules.iter().flat_map(|first| rules.iter().map(move |second| (first, second)))
+        {
+            let rules: AccessRules = [first, second].iter().map(|rule| rule.parse().unwrap()).collect();
+            for caller in &callers {
+                let refused = asks.iter().filter(|ask| rules.refusal(caller, ask).is_some()).count();
+                let left = rules.names(caller, Resource::VaultSecrets);
+                seen[refused] += 1;
+                let expected = [RuledNames::All, RuledNames::Some, RuledNames::None][refused];
+                // One rule for some names and one for the others may leave none.
+                let is_right = left == expected || (left == RuledNames::Some && refused == 2);
+                assert!(is_right, "{left:?}, {refused} refused to {caller:?} by {first} and {second}");
+            }
+        }
+        assert!(seen.iter().all(|count| *count > 100), "{seen:?}");
     }
 
     #[test]

@@ -97,6 +97,8 @@ actions! {
     ListVaultSecretVersions,
     "A caller tried to read the audit. Recorded only if it was denied."
     ListAuditEvents,
+    "A caller asked who they are and what they may do. Recorded only if it was denied."
+    GetCaller,
     "The service wrote a synced secret to the edge as requested."
     Synced,
     "The service wrote newer versions from the vault to the edge."

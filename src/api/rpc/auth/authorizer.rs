@@ -1,15 +1,18 @@
 //! Finds out who calls and whether they may, and records every refusal in the audit.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use tonic::{Request, Status, body::Body};
+use tonic::{Extensions, Request, Status, body::Body};
 
 use super::{
     context::{AuthContext, caller},
     credentials::PresentedCredentials,
 };
 use crate::{
-    access::{AccessControl, AccessError},
+    access::{AccessControl, AccessError, Proof},
     api::{
         connection::{
             limit::{Limit, LimitHits},
@@ -92,6 +95,10 @@ impl Authorizer {
     /// names.
     pub(crate) async fn authorize_method(&self, caller: &Caller, method: &Method) -> Result<bool, Status> {
         let required = (method.required_permissions)();
+        if required.is_empty() {
+            // Everybody may call it, whoever has no other right included: such a caller counts as undecided.
+            return Ok(false);
+        }
         if !method.names_resource {
             return self.authorize(caller, method.name, &required).await.map(|()| true);
         }
@@ -119,7 +126,33 @@ impl Authorizer {
         self.0.access.authorize(caller, std::slice::from_ref(permission)).await.is_ok()
     }
 
-    pub(super) fn access(&self) -> &AccessControl {
+    /// What a caller of a method lacks of permissions that the call does not require; that is not recorded.
+    pub(crate) async fn refusals(
+        &self,
+        caller: &Caller,
+        method: &'static str,
+        wanted: HashSet<Permission>,
+    ) -> Result<HashMap<Permission, AccessError>, Status> {
+        match self.0.access.refusals(caller, wanted).await {
+            Ok(refusals) => Ok(refusals),
+            Err(error) => Err(self.deny_permissions(caller, method, &[], error).await),
+        }
+    }
+
+    /// How the caller of a method proved who they are.
+    pub(crate) async fn proof(&self, method: &'static str, request: &Extensions) -> Result<Proof, Status> {
+        let Some(AuthContext { caller, credentials }) = request.get() else { return Ok(Proof::NONE) };
+        let proof = |(certificate, token)| self.0.access.proof(&credentials.with(certificate, token));
+        let presented =
+            self.certificate(credentials.peer()).and_then(|found| Ok((found, credentials.token()?)));
+        match presented.map(proof) {
+            Ok(proof) => Ok(proof),
+            // The certificate was valid a moment ago.
+            Err(error) => Err(self.deny_permissions(caller, method, &[], error).await),
+        }
+    }
+
+    pub(in crate::api::rpc) fn access(&self) -> &AccessControl {
         &self.0.access
     }
 

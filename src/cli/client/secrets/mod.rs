@@ -13,6 +13,7 @@ mod references;
 mod sync;
 mod update;
 mod watch;
+mod whoami;
 
 use clap::Subcommand;
 
@@ -52,6 +53,7 @@ enum Command {
     CheckResource(check_resource::CheckResource),
     Certificates(certificates::Certificates),
     Purposes(purposes::Purposes),
+    Whoami(whoami::Whoami),
 }
 
 // === impl Secrets ===
@@ -74,6 +76,7 @@ impl Secrets {
             Command::CheckResource(check) => check.run(&client, output).await,
             Command::Certificates(certificates) => certificates.run(&client, output).await,
             Command::Purposes(purposes) => purposes.run(&client, output).await,
+            Command::Whoami(whoami) => whoami.run(&client, output).await,
         }
     }
 }

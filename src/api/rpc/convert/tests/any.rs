@@ -60,7 +60,9 @@ proptest! {
         prop_assert!(answers(filter(filtered).map(|_| ())));
         prop_assert!(answers(page_size(numbers.0).map(|_| ())));
         let since_time = Some(prost_types::Timestamp { seconds: i64::from(numbers.0) << 32, nanos: numbers.1 });
-        let history = proto::ListAuditEventsRequest { resource: name, since_time, ..Default::default() };
+        let asked = proto::GetCallerRequest { name: text.clone(), resource: name.clone() };
+        prop_assert!(answers(get_caller::about(&asked).map(|_| ())));
+        let history = proto::ListAuditEventsRequest { resource: name, since_time, until_time: since_time, actor: text, ..Default::default() };
         let listed = answers(list_audit_events::filter(&history).map(|_| ()));
         prop_assert!(listed);
     }

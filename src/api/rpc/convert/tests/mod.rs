@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use super::*;
 use crate::api::rpc::{
     add_vault_secret_version::new_version, create_synced_secret::new_synced_secret,
-    create_vault_secret::new_vault_secret, get_vault, list_audit_events, pages::page_size,
+    create_vault_secret::new_vault_secret, get_caller, get_vault, list_audit_events, pages::page_size,
     update_synced_secret::changes, view::is_full,
 };
 use crate::{
