@@ -107,3 +107,9 @@ func (c *Client) RecoverVaultSecret(ctx context.Context, request RecoverVaultSec
 		ValidateOnly: request.ValidateOnly,
 	})
 }
+
+// Caller is who calls and which methods they may call, for every name or for one resource ("syncedSecrets/pump-7"), and what is
+// missing for the others. It is advice: each call is authorized again.
+func (c *Client) Caller(ctx context.Context, resource string) (*pb.Caller, error) {
+	return c.stub.GetCaller(ctx, &pb.GetCallerRequest{Name: "caller", Resource: resource})
+}

@@ -31,6 +31,8 @@ func throughLayer(ctx context.Context, client *secrets.Client, call string, text
 	switch r := request.(type) {
 	case *pb.GetVaultRequest:
 		return client.Vault(ctx)
+	case *pb.GetCallerRequest:
+		return client.Caller(ctx, r.GetResource())
 	case *pb.GetVaultSecretRequest:
 		return client.GetVaultSecret(ctx, r.GetName())
 	case *pb.CreateVaultSecretRequest:

@@ -30,6 +30,8 @@ PREFIXES: Mapping[type[enum.Enum], str] = {
     secrets.Encoding: "ENCODING",
     secrets.Part: "PART",
     secrets.ConditionStatus: "STATUS",
+    secrets.Authentication: "AUTHENTICATION",
+    secrets.Access: "ACCESS",
 }
 
 
@@ -55,7 +57,7 @@ def arguments(method: str, request: Any) -> tuple[str, dict[str, Any]]:
             given[list_] = [_reference(reference) for reference in given[list_]]
     if method in ("CreateVaultSecret", "AddVaultSecretVersion"):
         given = _value(given)
-    if method == "GetVault":
+    if method in ("GetVault", "GetCaller"):
         given.pop("name", None)
     return _snake(method), given
 
@@ -164,6 +166,8 @@ def _plain(value: Any) -> Any:
     """A part of a message as what the client takes."""
     if hasattr(value, "ToTimedelta"):
         return value.ToTimedelta()
+    if hasattr(value, "ToDatetime"):
+        return value.ToDatetime(tzinfo=timezone.utc)
     if hasattr(value, "paths"):
         return list(value.paths)
     if hasattr(value, "ListFields"):

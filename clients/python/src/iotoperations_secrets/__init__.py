@@ -34,9 +34,12 @@ from ._errors import (
 from ._pager import Pager
 from ._pages import Page
 from ._types import (
+    Access,
     Added,
     AuditEvent,
+    Authentication,
     Bookmark,
+    Caller,
     CertificateFacts,
     CheckedResource,
     CheckedUsage,
@@ -44,6 +47,7 @@ from ._types import (
     ConditionStatus,
     Deleted,
     Encoding,
+    MethodPermission,
     Modified,
     NewVaultSecret,
     Origin,
@@ -71,11 +75,14 @@ from ._wire import CallInfo
 
 __all__ = [
     "Aborted",
+    "Access",
     "Added",
     "AlreadyExists",
     "AuditEvent",
+    "Authentication",
     "Bookmark",
     "CallInfo",
+    "Caller",
     "CertificateFacts",
     "CheckedResource",
     "CheckedUsage",
@@ -89,6 +96,7 @@ __all__ = [
     "FieldViolation",
     "InUse",
     "InvalidRequest",
+    "MethodPermission",
     "Modified",
     "NewVaultSecret",
     "NotFound",

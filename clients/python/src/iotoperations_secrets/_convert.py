@@ -24,10 +24,12 @@ _CLASSES: Mapping[str, type[Any]] = {
     _PACKAGE + cls.__name__: cls
     for cls in (
         _types.AuditEvent,
+        _types.Caller,
         _types.CertificateFacts,
         _types.CheckedResource,
         _types.CheckedUsage,
         _types.Condition,
+        _types.MethodPermission,
         _types.PurposeField,
         _types.PurposeKey,
         _types.SecretPurpose,
@@ -46,6 +48,8 @@ _ENUMS: Mapping[str, type[Any]] = {
     _PACKAGE + "SecretReference.Encoding": _types.Encoding,
     _PACKAGE + "SecretReference.Part": _types.Part,
     _PACKAGE + "Condition.Status": _types.ConditionStatus,
+    _PACKAGE + "Caller.Authentication": _types.Authentication,
+    _PACKAGE + "MethodPermission.Access": _types.Access,
 }
 
 

@@ -385,6 +385,63 @@ class AuditEvent:
     request_id: str = ""
 
 
+class Authentication(_WireEnum):
+    """How a caller proved who they are."""
+
+    UNSPECIFIED = 0
+    NONE = 1
+    """Not at all: the service lets callers on its machine do everything."""
+    CLUSTER_TOKEN = 2
+    CLIENT_CERTIFICATE = 3
+    OPENID_CONNECT = 4
+
+
+class Access(_WireEnum):
+    """Whether a caller may call a method."""
+
+    UNSPECIFIED = 0
+    ALLOWED = 1
+    """For the resource that was asked about, or else for every name."""
+    DENIED = 2
+    NOT_ALL_NAMES = 3
+    """Not for every name, but maybe for single ones: ask about a resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodPermission:
+    """Whether the caller may call a method."""
+
+    method: str
+    access: Access
+    reason: str = ""
+    """That of the error that the call would get, for programs; empty if allowed."""
+    message: str = ""
+    """For people: what is missing, and how it is granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and what they may do."""
+
+    name: str
+    user: str
+    """As in Roles and in the audit."""
+    groups: tuple[str, ...]
+    groups_incomplete: bool
+    """Whether the token leaves out groups, which then grant nothing."""
+    authentication: Authentication
+    expire_time: datetime | None = None
+    """When the credentials expire, as far as they say."""
+    permissions: tuple[MethodPermission, ...] = ()
+    """Of each method, in the order of the contract."""
+    reference: MethodPermission | None = None
+    """To refer to a vault secret that exists; without a method."""
+
+    def may(self, method: str) -> bool:
+        """Whether they may call a method, such as ``CreateSyncedSecret``, for all that was asked about."""
+        return any(one.method == method and one.access is Access.ALLOWED for one in self.permissions)
+
+
 @dataclass(frozen=True, slots=True)
 class Added:
     """A watcher's event: it is there, from the beginning or since now."""

@@ -10,6 +10,7 @@ import {
   SyncedSecret_State,
   SyncedSecretView,
   type AuditEvent,
+  type Caller as Who,
   type CheckedResource,
   type Condition,
   type SecretPurpose,
@@ -91,6 +92,21 @@ export interface Changes {
   labels?: Readonly<Record<string, string>> | undefined;
   description?: string | undefined;
   etag?: string | undefined;
+}
+
+/** Which events of the audit; texts are compared exactly with those of the events. */
+export interface AuditFilter {
+  /** A full name. */
+  resource?: string | undefined;
+  actor?: string | undefined;
+  action?: string | undefined;
+  outcome?: string | undefined;
+  /** Only those with another outcome than `OK` and `ACCEPTED`. */
+  failedOnly?: boolean | undefined;
+  /** Not before. */
+  sinceTime?: Date | Timestamp | undefined;
+  /** Before, not at this time. */
+  untilTime?: Date | Timestamp | undefined;
 }
 
 /** How to wait. */
@@ -381,16 +397,26 @@ export class SecretServiceClient {
 
   // ---- History ----
 
-  /** Who did what, when, with which result; newest first. `resource` is a full name. */
-  listAuditEvents(
-    options: ListOptions & { resource?: string; sinceTime?: Date | Timestamp } = {},
-  ): Pager<AuditEvent> {
-    const { resource = "", pageSize = 0 } = options;
+  /** Who did what, when, with which result; newest first, and only that for which all that is given holds. */
+  listAuditEvents(options: ListOptions & AuditFilter = {}): Pager<AuditEvent> {
+    const { resource = "", actor = "", action = "", outcome = "", failedOnly = false, pageSize = 0 } = options;
+    const [sinceTime, untilTime] = [timeOf(options.sinceTime), timeOf(options.untilTime)];
+    const filter = given({ resource, actor, action, outcome, failedOnly, sinceTime, untilTime });
     return new Pager(async (pageToken) => {
-      const request = given({ pageSize, pageToken, resource, sinceTime: timeOf(options.sinceTime) });
+      const request = { ...filter, pageSize, pageToken };
       const { auditEvents, nextPageToken } = await this.#caller.unary(rpc.listAuditEvents, request, options);
       return { items: auditEvents, nextPageToken };
     }, options.pageToken);
+  }
+
+  // ---- The caller ----
+
+  /**
+   * Who the caller is and which methods they may call, for every name or for one `resource`, and what is missing for the others.
+   * It is advice: each call is authorized again.
+   */
+  getCaller(options: CallOptions & { resource?: string } = {}): Promise<Who> {
+    return this.#caller.unary(rpc.getCaller, { name: "caller", resource: options.resource ?? "" }, options);
   }
 }
 

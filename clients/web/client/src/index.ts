@@ -12,6 +12,7 @@ export {
   idOf,
   isSynced,
   SecretServiceClient,
+  type AuditFilter,
   type ChangeOptions,
   type Changes,
   type ClientOptions,
@@ -24,7 +25,9 @@ export {
 export { connect, type ConnectOptions } from "./connect.js";
 export * from "./errors.js";
 export {
+  Caller_Authentication as Authentication,
   Condition_Status as ConditionStatus,
+  MethodPermission_Access as Access,
   SecretReference_Encoding as Encoding,
   SecretReference_Part as Part,
   SyncedSecret_Origin as Origin,
@@ -33,10 +36,12 @@ export {
 } from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
 export type {
   AuditEvent,
+  Caller,
   CertificateFacts,
   CheckedResource,
   CheckedUsage,
   Condition,
+  MethodPermission,
   PurposeField,
   PurposeKey,
   SecretPurpose,

@@ -28,6 +28,7 @@ import {
   type CreateSyncedSecretRequest,
   type CreateVaultSecretRequest,
   type DeleteSyncedSecretRequest,
+  type GetCallerRequest,
   type GetSyncedSecretRequest,
   type ListAuditEventsRequest,
   type ListSecretPurposesRequest,
@@ -147,8 +148,8 @@ const MAKERS: Record<string, (client: SecretServiceClient, request: never) => Ma
   listSecretPurposes: (client, request: ListSecretPurposesRequest) => client.listSecretPurposes(request),
   checkResource: async (client, { manifest }: CheckResourceRequest) =>
     create(CheckResourceResponseSchema, { resources: await client.checkResource(manifest) }),
-  listAuditEvents: (client, { sinceTime, ...request }: ListAuditEventsRequest) =>
-    client.listAuditEvents({ ...request, ...(sinceTime && { sinceTime }) }),
+  listAuditEvents: (client, request: ListAuditEventsRequest) => client.listAuditEvents(request),
+  getCaller: (client, { resource }: GetCallerRequest) => client.getCaller({ resource }),
 };
 
 function references(received: SecretReference[] | undefined): Reference[] {
