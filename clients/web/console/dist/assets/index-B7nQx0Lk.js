@@ -1,0 +1,1 @@
+const e=document.getElementById("root");e&&(e.textContent="Secret Service");
