@@ -33,6 +33,7 @@ use crate::{
     quote::Quote,
 };
 use access_reviews::AccessReviews;
+use oidc::Issuer;
 use token_reviews::TokenReviews;
 
 /// The longest time that the owner of a token is cached.
@@ -91,6 +92,17 @@ pub struct Credentials {
     pub rate_limit_key: RateLimitKey,
     /// Whether it comes from this machine.
     pub is_local: bool,
+}
+
+/// How callers can say who they are: what anybody may know.
+#[derive(Clone, Copy, Debug)]
+pub struct Identification<'a> {
+    /// Whether callers on this machine need no credentials.
+    pub anonymous: bool,
+    /// The audience of the tokens of the cluster, if they are accepted.
+    pub audience: Option<&'a str>,
+    /// The OpenID Connect issuer whose tokens are accepted.
+    pub issuer: Option<&'a str>,
 }
 
 /// Whose rate limit the review of an unknown token counts against.
@@ -243,6 +255,23 @@ impl AccessControl {
             anonymous: options.anonymous,
             rules: options.rules,
         }))
+    }
+
+    /// How callers can say who they are.
+    pub fn identification(&self) -> Identification<'_> {
+        let tokens = self.0.tokens.as_ref();
+        Identification {
+            anonymous: self.0.anonymous,
+            audience: tokens.and_then(TokenReviews::audience),
+            issuer: tokens.and_then(TokenReviews::issuer).map(Issuer::url),
+        }
+    }
+
+    /// Where a client of the OpenID Connect issuer gets tokens. The first call waits a moment for the issuer; all share the
+    /// fetches of its keys, which are few.
+    pub async fn token_endpoint(&self) -> Option<String> {
+        let issuer = self.0.tokens.as_ref().and_then(TokenReviews::issuer)?;
+        issuer.token_endpoint().await.map(|url| url.to_string())
     }
 
     /// How long a decision is valid: a call that lasts longer must be authorized again.

@@ -179,6 +179,11 @@ impl TokenReviews {
         Proof { kind, expire_time }
     }
 
+    /// The audience of tokens of the cluster, if they are accepted.
+    pub(super) fn audience(&self) -> Option<&str> {
+        self.options.of_cluster.then_some(&self.options.audience)
+    }
+
     /// The OpenID Connect issuer.
     pub(super) fn issuer(&self) -> Option<&Issuer> {
         self.issuer.as_ref()

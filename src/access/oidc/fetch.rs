@@ -76,10 +76,18 @@ pub enum Document {
     KeySet,
 }
 
+/// What the issuer says now.
+pub(super) struct Fetched {
+    pub(super) keys: Vec<Key>,
+    /// Where a client gets tokens for its users.
+    pub(super) token_endpoint: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Discovered {
     issuer: String,
     jwks_uri: String,
+    token_endpoint: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,8 +105,8 @@ impl std::fmt::Display for Document {
     }
 }
 
-/// The keys that the issuer lists now.
-pub(super) async fn fetch(issuer: &str, ca_file: Option<&Path>) -> Result<Vec<Key>, FetchError> {
+/// The keys that the issuer lists now, and its token endpoint.
+pub(super) async fn fetch(issuer: &str, ca_file: Option<&Path>) -> Result<Fetched, FetchError> {
     let client = client(ca_file).await?;
     let discovery = format!("{}{DISCOVERY}", issuer.trim_end_matches('/'));
     let discovered: Discovered = get(&client, &discovery, Document::Discovery).await?;
@@ -110,7 +118,10 @@ pub(super) async fn fetch(issuer: &str, ca_file: Option<&Path>) -> Result<Vec<Ke
     }
     let set: KeySet = get(&client, &discovered.jwks_uri, Document::KeySet).await?;
     let keys: Vec<Key> = set.keys.into_iter().take(MAX_KEYS).filter_map(Key::from_jwk).collect();
-    if keys.is_empty() { Err(FetchError::NoKeys) } else { Ok(keys) }
+    match keys.is_empty() {
+        true => Err(FetchError::NoKeys),
+        false => Ok(Fetched { keys, token_endpoint: discovered.token_endpoint }),
+    }
 }
 
 /// A client for one fetch: the CA file may have changed since the last one, and no connection stays open.

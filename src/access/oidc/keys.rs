@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     IssuerOptions, LONGEST_WAIT,
-    fetch::{FetchError, fetch},
+    fetch::{FetchError, Fetched, fetch},
     key::Key,
 };
 use crate::access::AccessError;
@@ -44,6 +44,7 @@ struct State {
 #[derive(Clone)]
 struct Held {
     keys: Arc<[Key]>,
+    token_endpoint: Option<Arc<str>>,
     fetched: Instant,
 }
 
@@ -76,6 +77,15 @@ impl Keys {
     /// The keys. When it is time to renew them, that happens in the background. Long after that, and the first time, the
     /// caller waits for it, unless the issuer failed lately.
     pub(super) async fn current(&self) -> Result<Arc<[Key]>, AccessError> {
+        self.held().await.map(|held| held.keys)
+    }
+
+    /// Where clients get tokens, as the discovery document said that came with the keys.
+    pub(super) async fn token_endpoint(&self) -> Option<Arc<str>> {
+        self.held().await.ok()?.token_endpoint
+    }
+
+    async fn held(&self) -> Result<Held, AccessError> {
         let (held, is_failing) = {
             let state = self.0.state.lock();
             (self.0.valid(&state), state.is_failing())
@@ -83,16 +93,15 @@ impl Keys {
         if let Some(held) = held {
             let age = held.fetched.elapsed();
             if age < self.0.life {
-                return Ok(held.keys);
+                return Ok(held);
             }
             if is_failing || age < self.0.life.saturating_mul(2) {
                 self.start();
-                return Ok(held.keys);
+                return Ok(held);
             }
         }
         self.wait().await;
-        let held = self.0.valid(&self.0.state.lock());
-        held.map(|held| held.keys).ok_or(AccessError::IssuerSilent)
+        self.0.valid(&self.0.state.lock()).ok_or(AccessError::IssuerSilent)
     }
 
     /// The keys for a token that none of the known ones has signed: fetched again, unless that has happened since its
@@ -181,15 +190,18 @@ impl Inner {
     async fn renew(&self) {
         let begun = Instant::now();
         let fetched = fetch(&self.issuer, self.ca_file.as_deref()).await;
-        let (keys, failure) = match fetched {
-            Ok(keys) => (Some(keys), None),
+        let (fetched, failure) = match fetched {
+            Ok(fetched) => (Some(fetched), None),
             // An issuer that has withdrawn all of its keys has done so.
-            Err(FetchError::NoKeys) => (Some(Vec::new()), Some(FetchError::NoKeys)),
+            Err(FetchError::NoKeys) => {
+                (Some(Fetched { keys: Vec::new(), token_endpoint: None }), Some(FetchError::NoKeys))
+            }
             Err(error) => (None, Some(error)),
         };
         let mut state = self.state.lock();
-        if let Some(keys) = keys {
-            state.held = Some(Held { keys: keys.into(), fetched: begun });
+        if let Some(Fetched { keys, token_endpoint }) = fetched {
+            let token_endpoint = token_endpoint.map(Arc::from);
+            state.held = Some(Held { keys: keys.into(), token_endpoint, fetched: begun });
         }
         let before = state.last.take().and_then(|last| last.failure);
         if let Some(error) = failure.as_ref().filter(|failure| before.as_ref() != Some(*failure)) {

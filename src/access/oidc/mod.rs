@@ -8,7 +8,7 @@ mod fetch;
 mod key;
 mod keys;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jsonwebtoken::{
     Algorithm, Header, Validation,
@@ -95,7 +95,7 @@ struct Issued {
 
 /// Fetches the issuer's keys once, as for a first token. Returns how many are usable.
 pub async fn check_issuer(options: &IssuerOptions) -> Result<usize, FetchError> {
-    fetch::fetch(&options.issuer, options.ca_file.as_deref()).await.map(|keys| keys.len())
+    fetch::fetch(&options.issuer, options.ca_file.as_deref()).await.map(|fetched| fetched.keys.len())
 }
 
 // === impl IssuerOptions ===
@@ -177,6 +177,16 @@ impl Issuer {
             verified => verified?,
         };
         Ok(claims::identity(&claims, &self.options)?)
+    }
+
+    /// What the issuer is called.
+    pub(super) fn url(&self) -> &str {
+        &self.options.issuer
+    }
+
+    /// Where a client gets tokens, if the issuer says so. The first time, this waits for the answer, as for the keys.
+    pub(super) async fn token_endpoint(&self) -> Option<Arc<str>> {
+        self.keys.token_endpoint().await
     }
 
     /// Whether the users or groups of this issuer have names with this beginning.
