@@ -1,1 +1,0 @@
-const e=document.getElementById("root");e&&(e.textContent="Secret Service");
