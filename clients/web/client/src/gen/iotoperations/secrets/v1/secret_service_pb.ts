@@ -1775,14 +1775,14 @@ export type ListAuditEventsRequest = Message<"iotoperations.secrets.v1.ListAudit
   action: string;
 
   /**
-   * "OK" or a canonical status code.
+   * Exactly as in AuditEvent: "PERMISSION_DENIED".
    *
    * @generated from field: string outcome = 7;
    */
   outcome: string;
 
   /**
-   * Only those with another outcome than "OK".
+   * Only those with another outcome than "OK" and "ACCEPTED".
    *
    * @generated from field: bool failed_only = 8;
    */
