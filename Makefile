@@ -5,6 +5,9 @@ CARGO ?= cargo
 # The soak runs what is built: the release where it is.
 SOAK_PROFILE = $(if $(wildcard target/release/secret-service),--release)
 
+# The service tier waits more than it computes: half as many tests again as processors keep both busy.
+SERVICE_THREADS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
+
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
 .PHONY: help build run kube test simulate simulate-faults soak mutants fuzz unit lint format faults image deny contract chart sbom generate docs bench bench-cluster bench-image bench-peer bench-hostile bench-clients tools clean
@@ -25,9 +28,9 @@ kube: ## Run a real Kubernetes control plane on loopback (built by Go when first
 
 test: tools ## Run all tests: unit, service tier in both engines, the process, the README's walk, Azure's SDKs, the clients.
 	$(CARGO) test --locked --workspace --lib --tests
-	SECRET_SERVICE_TESTS_ENGINE=secret-store $(CARGO) test --locked --test service
-	scripts/on-control-plane $(CARGO) test --locked --test service --test extension --test control_plane
-	SECRET_SERVICE_TESTS_ENGINE=secret-store scripts/on-control-plane $(CARGO) test --locked --test service
+	SECRET_SERVICE_TESTS_ENGINE=secret-store RUST_TEST_THREADS=$(SERVICE_THREADS) $(CARGO) test --locked --test service
+	RUST_TEST_THREADS=$(SERVICE_THREADS) scripts/on-control-plane $(CARGO) test --locked --test service --test extension --test control_plane
+	SECRET_SERVICE_TESTS_ENGINE=secret-store RUST_TEST_THREADS=$(SERVICE_THREADS) scripts/on-control-plane $(CARGO) test --locked --test service
 
 simulate: ## Simulate the whole service under fresh seeds for SECONDS (600), after the kept ones; SEED=N replays one.
 	SIMULATION_SECONDS=$(or $(SECONDS),600) SIMULATION_SEED=$(SEED) $(CARGO) test --locked --test simulation

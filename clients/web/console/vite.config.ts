@@ -15,6 +15,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1_000,
     reportCompressedSize: false,
+    // Whose work the page holds, and under which terms: the licences ask for it.
+    license: { fileName: "licenses.txt" },
   },
   server: {
     proxy: {

@@ -7,6 +7,7 @@ import {
   MenuGroup,
   MenuGroupHeader,
   MenuItem,
+  MenuItemLink,
   MenuItemRadio,
   MenuList,
   MenuPopover,
@@ -237,6 +238,10 @@ function PreferencesMenu(): ReactNode {
               UTC
             </MenuItemRadio>
           </MenuGroup>
+          <MenuDivider />
+          <MenuItemLink href="/licenses.txt" target="_blank">
+            Licences of what this page is made of
+          </MenuItemLink>
         </MenuList>
       </MenuPopover>
     </Menu>
