@@ -1,9 +1,8 @@
 /** The way to the service: one client for the page, and the same as a transport for queries. */
-import { SecretServiceClient } from "@iotoperations/secret-service-client";
+import { Code, SecretServiceClient, type CallInfo } from "@iotoperations/secret-service-client";
 import { TransportProvider } from "@connectrpc/connect-query";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { Code, type CallInfo } from "@iotoperations/secret-service-client";
 import { createContext, use, useEffect, useMemo, type ReactNode } from "react";
 
 import type { Session } from "../session/session";
@@ -14,6 +13,9 @@ interface Connection {
   readonly live: LiveSecrets;
 }
 
+/** How long the page may be hidden before its watch ends. */
+const HIDDEN_MS = 10_000;
+
 const ConnectionContext = createContext<Connection | undefined>(undefined);
 
 /** Connects all that is below as whoever is signed in. */
@@ -22,10 +24,17 @@ export function ConnectionProvider({ session, children }: { session: Session; ch
     const client = clientOf(session);
     return [{ client, live: new LiveSecrets(client) }, newQueryClient()] as const;
   }, [session]);
-  useEffect(() => {
-    connection.live.start();
-    return () => connection.live.stop();
-  }, [connection]);
+  useEffect(() => watchWhileVisible(connection.live), [connection]);
+  useEffect(
+    () =>
+      session.subscribe(() => {
+        // Somebody has signed in again: whatever failed without credentials is asked for once more.
+        if (session.state().status === "signed-in") {
+          void queries.invalidateQueries();
+        }
+      }),
+    [session, queries],
+  );
   return (
     <ConnectionContext value={connection}>
       <TransportProvider transport={connection.client.transport}>
@@ -51,6 +60,35 @@ function useConnection(): Connection {
     throw new Error("nothing connects this part of the page");
   }
   return connection;
+}
+
+/**
+ * Watches as long as somebody can see the page, and goes on from there when it is seen again. Over HTTP/1.1 a browser has six
+ * connections to a host, and each watch keeps one: a seventh tab would get no answer at all.
+ */
+function watchWhileVisible(live: LiveSecrets): () => void {
+  let leaving: ReturnType<typeof setTimeout> | undefined;
+  let isWatching = true;
+  const look = (): void => {
+    clearTimeout(leaving);
+    if (document.visibilityState === "hidden") {
+      leaving = setTimeout(() => {
+        isWatching = false;
+        live.stop();
+      }, HIDDEN_MS);
+    } else if (!isWatching) {
+      isWatching = true;
+      live.start();
+    }
+  };
+  live.start();
+  look();
+  document.addEventListener("visibilitychange", look);
+  return () => {
+    document.removeEventListener("visibilitychange", look);
+    clearTimeout(leaving);
+    live.stop();
+  };
 }
 
 /** The client of a session; its calls end the session where the service no longer takes the credentials. */

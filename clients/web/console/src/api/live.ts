@@ -75,6 +75,8 @@ export class LiveSecrets {
   start(): void {
     this.stop();
     void this.#run(++this.#running);
+    // What was known before a pause is old until the service has confirmed it.
+    this.#broken(this.#running, undefined);
   }
 
   /** Ends; what is known stays. */
