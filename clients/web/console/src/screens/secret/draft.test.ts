@@ -1,0 +1,72 @@
+import { create } from "@bufbuild/protobuf";
+import { Encoding, Part, type Reference } from "@iotoperations/secret-service-client";
+import { SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
+import { expect, test } from "vitest";
+
+import { updateWords } from "./command-words";
+import { changesOf, differences, draftOf, isEmpty, linesOf, rebased, replacesWhole, withoutKey, withReference } from "./draft";
+
+const read = draftOf(
+  create(SyncedSecretSchema, {
+    name: "syncedSecrets/edp1secrets",
+    description: "line 4",
+    labels: { line: "4" },
+    references: [
+      { key: "username", vaultSecret: "vaultSecrets/edp1-username" },
+      { key: "password", vaultSecret: "vaultSecrets/edp1-password", encoding: Encoding.HEX },
+    ],
+  }),
+);
+const added: Reference = { key: "ca", vaultSecret: "vaultSecrets/ca", part: Part.CHAIN, encoding: Encoding.UTF8 };
+const pinned: Reference = { key: "password", vaultSecret: "vaultSecrets/edp1-password", version: "0af", part: Part.WHOLE, encoding: Encoding.HEX };
+
+test("what is not touched is not sent", () => {
+  expect(isEmpty(changesOf(read, read))).toBe(true);
+  const changes = changesOf(read, withoutKey(withReference(read, added), "username"));
+  expect(changes).toEqual({ setReferences: [added], removeKeys: ["username"] });
+  expect(replacesWhole(changes)).toBe(false);
+});
+
+test("a reference that is pinned keeps its part and its encoding, said in so many words", () => {
+  const username = read.references[0];
+  expect(username).toMatchObject({ part: Part.WHOLE, encoding: Encoding.UTF8 });
+  expect(changesOf(read, withReference(read, pinned))).toEqual({ setReferences: [pinned] });
+});
+
+test("labels and the description are replaced whole, so the etag is needed", () => {
+  expect(replacesWhole(changesOf(read, { ...read, labels: {} }))).toBe(true);
+  expect(replacesWhole(changesOf(read, { ...read, description: "" }))).toBe(true);
+});
+
+test("what somebody else changed stands beside what was typed, and collides only where both want something else", () => {
+  const yours = { ...withReference(read, pinned), description: "mine" };
+  const now = { ...withReference(read, added), description: "theirs", labels: { line: "4", shift: "night" } };
+  expect(differences(read, now, yours)).toEqual([
+    { what: "Description", before: "line 4", now: "theirs", yours: "mine", collides: true },
+    { what: "Label shift", before: "none", now: "night", yours: "none", collides: false },
+    { what: "Reference ca", before: "none", now: "ca, latest version, the chain of its issuers", yours: "none", collides: false },
+  ]);
+});
+
+test("an edit put on what is now keeps what others did, but where it wants something else", () => {
+  const yours = { ...withoutKey(withReference(read, pinned), "username"), description: "mine", labels: {} };
+  const now = { ...withReference(read, added), labels: { line: "4", shift: "night" } };
+  expect(rebased(read, now, yours)).toEqual({ description: "mine", labels: { shift: "night" }, references: [pinned, added] });
+});
+
+test("what will be done is said line by line, and as words of the CLI", () => {
+  const wanted = { ...withoutKey(withReference(withReference(read, added), pinned), "username"), description: "", labels: { shift: "night" } };
+  const changes = changesOf(read, wanted);
+  expect(linesOf(read, changes)).toEqual([
+    "Change password: edp1-password, latest version, decoded from hex → edp1-password, pinned to 0af, decoded from hex",
+    "Add ca: ca, latest version, the chain of its issuers",
+    "Remove username from the edge; the vault keeps its secret",
+    "Set the label shift=night",
+    "Remove the label line",
+    "Remove the description",
+  ]);
+  expect(updateWords("edp1secrets", read, changes, "").join(" ")).toBe(
+    "secrets update edp1secrets --set password=edp1-password@0af --encoding password=hex --set ca=ca --part ca=chain " +
+      "--remove username --label shift=night --remove-label line --description ",
+  );
+});

@@ -1,0 +1,51 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConditionStatus, InvalidRequestError, State } from "@iotoperations/secret-service-client";
+import { ConditionSchema, SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
+import { expect, test } from "vitest";
+
+import { keysAskedFor } from "./adoption";
+import { inOrderOfNeed, standing } from "./conditions";
+import { wayOf } from "./follow";
+
+const secret = (state: State, generation: bigint, syncedGeneration: bigint, syncedVersion = "a") =>
+  create(SyncedSecretSchema, {
+    state,
+    generation,
+    syncedGeneration,
+    references: [{ key: "password", syncedVersion }],
+    conditions: [{ type: "Synced", message: "The vault can't be reached." }],
+  });
+
+test("a change is there when the edge has its generation, not before", () => {
+  expect(wayOf(secret(State.SYNCED, 1n, 1n), { what: "It", generation: 2n }).step).toBe("going");
+  expect(wayOf(secret(State.FAILED, 1n, 1n), { what: "It", generation: 2n }).step).toBe("going");
+  expect(wayOf(secret(State.PENDING, 2n, 1n), { what: "It", generation: 2n }).step).toBe("going");
+  expect(wayOf(secret(State.DEGRADED, 2n, 1n), { what: "It", generation: 2n })).toEqual({ step: "failed", message: "The vault can't be reached." });
+  expect(wayOf(secret(State.SYNCED, 3n, 3n), { what: "It", generation: 2n }).step).toBe("there");
+});
+
+test("a value is rotated when the edge has its version", () => {
+  const followed = { what: "It", version: { key: "password", version: "b" } };
+  expect(wayOf(secret(State.SYNCED, 1n, 1n, "a"), followed).step).toBe("going");
+  expect(wayOf(secret(State.SYNCED, 1n, 1n, "b"), followed).step).toBe("there");
+});
+
+test("the keys of a Secret that another tool made are those that the service asks for", () => {
+  const refused = (description: string) =>
+    new InvalidRequestError({ message: description, code: Code.InvalidArgument, fieldViolations: [{ field: "references", description }] });
+  expect(keysAskedFor(refused("Give one reference for each key of the Secret, and no other: password, tls.crt"))).toEqual(["password", "tls.crt"]);
+  expect(keysAskedFor(refused('Key "ca.crt": the Kubernetes Secret has it, but its SecretSync does not.'))).toEqual(["ca.crt"]);
+  expect(keysAskedFor(new Error("other"))).toEqual([]);
+});
+
+test("the condition that is worth a look comes first, and what is unknown is never well", () => {
+  const condition = (type: string, status: ConditionStatus) => create(ConditionSchema, { type, status });
+  const conditions = [
+    condition("InUse", ConditionStatus.TRUE),
+    condition("Synced", ConditionStatus.UNKNOWN),
+    condition("Expiring", ConditionStatus.TRUE),
+  ];
+  expect(inOrderOfNeed(conditions).map(({ type }) => type)).toEqual(["Expiring", "Synced", "InUse"]);
+  expect(standing(condition("Synced", ConditionStatus.UNKNOWN))).toEqual({ label: "Unknown", tone: "unknown" });
+  expect(standing(condition("Expiring", ConditionStatus.FALSE)).tone).toBe("good");
+});
