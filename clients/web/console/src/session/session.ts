@@ -22,7 +22,8 @@ const RENEWAL_MARGIN_MS = 60_000;
 /** The session of this page. */
 export class Session {
   #signIn: SignIn | undefined;
-  #renewal: Promise<SignIn> | undefined;
+  /** The renewal under way, and of what it is: never the token of somebody else who signed in meanwhile. */
+  #renewal: { readonly of: SignIn; readonly renewed: Promise<SignIn> } | undefined;
   #state: SessionState = { status: "signed-out", kind: undefined };
   readonly #listeners = new Set<() => void>();
 
@@ -69,17 +70,22 @@ export class Session {
 
   /** One renewal at a time, whoever asks. A renewal that fails leaves the token: the service decides whether it still counts. */
   async #renewed(current: SignIn, renew: () => Promise<SignIn>): Promise<SignIn> {
-    this.#renewal ??= renew().finally(() => {
-      this.#renewal = undefined;
-    });
+    if (this.#renewal?.of !== current) {
+      this.#renewal = { of: current, renewed: renew() };
+    }
+    const renewal = this.#renewal;
     try {
-      const renewed = await this.#renewal;
+      const renewed = await renewal.renewed;
       if (this.#signIn === current) {
         this.#signIn = renewed;
       }
       return renewed;
     } catch {
       return current;
+    } finally {
+      if (this.#renewal === renewal) {
+        this.#renewal = undefined;
+      }
     }
   }
 
