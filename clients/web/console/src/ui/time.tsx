@@ -4,6 +4,7 @@ import { makeStyles, Tooltip } from "@fluentui/react-components";
 import type { ReactNode } from "react";
 
 import { usePreferences, type TimeZone } from "../app/preferences";
+import { useNow } from "./now";
 
 const UNITS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
   ["year", 365 * 86_400],
@@ -19,6 +20,8 @@ const useStyles = makeStyles({ time: { whiteSpace: "nowrap", fontVariantNumeric:
 export function Time({ value, distance = false }: { value: Timestamp | Date | undefined; distance?: boolean }): ReactNode {
   const { timeZone } = usePreferences();
   const styles = useStyles();
+  // The distance is from now, and now goes on.
+  useNow();
   if (value === undefined) {
     return null;
   }
