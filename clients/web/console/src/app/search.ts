@@ -65,19 +65,30 @@ export interface AuditSearch {
   readonly resource?: string;
   readonly actor?: string;
   readonly action?: string;
+  /** `OK` or a code; counts more than `failed`. */
+  readonly outcome?: string;
   readonly failed?: boolean;
-  /** The latest of these hours; all where left out. */
+  /** The latest of these hours; all where left out. Counts more than `from` and `until`. */
   readonly hours?: number;
+  /** From this time on, in ISO 8601. */
+  readonly from?: string;
+  /** Before this time, in ISO 8601. */
+  readonly until?: string;
 }
 
 export function auditSearch(raw: Raw): AuditSearch {
   const hours = raw["hours"];
+  const latest = typeof hours === "number" && Number.isFinite(hours) && hours > 0 ? hours : undefined;
+  const outcome = text(raw["outcome"]);
   return given({
     resource: text(raw["resource"]),
     actor: text(raw["actor"]),
     action: text(raw["action"]),
-    failed: raw["failed"] === true ? true : undefined,
-    hours: typeof hours === "number" && hours > 0 ? hours : undefined,
+    outcome,
+    failed: raw["failed"] === true && outcome === undefined ? true : undefined,
+    hours: latest,
+    from: latest === undefined ? time(raw["from"]) : undefined,
+    until: latest === undefined ? time(raw["until"]) : undefined,
   });
 }
 
@@ -110,6 +121,12 @@ export function certificatesSearch(raw: Raw): CertificatesSearch {
 function texts(raw: unknown): readonly string[] | undefined {
   const found = (Array.isArray(raw) ? raw : [raw]).map(text).filter((one) => one !== undefined);
   return found.length > 0 ? [...new Set(found)] : undefined;
+}
+
+/** A point in time, written as everybody writes it. */
+function time(raw: unknown): string | undefined {
+  const at = typeof raw === "string" ? Date.parse(raw) : NaN;
+  return Number.isNaN(at) ? undefined : new Date(at).toISOString();
 }
 
 /** A text that is not empty; numbers that somebody's search looks like are texts, too. */
