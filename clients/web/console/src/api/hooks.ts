@@ -86,16 +86,6 @@ export function useUsages(): UseQueryResult<SecretUsage[]> {
   });
 }
 
-/** What the audit can be asked for. */
-export interface AuditFilter {
-  readonly resource?: string;
-  readonly actor?: string;
-  readonly action?: string;
-  readonly failedOnly?: boolean;
-  readonly since?: Date;
-  readonly until?: Date;
-}
-
 /** Asks for everything again that is on the screen: after a change, so that nobody looks at what was before. */
 export function useLookAgain(): () => Promise<void> {
   const queries = useQueryClient();
