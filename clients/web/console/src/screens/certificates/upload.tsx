@@ -1,0 +1,151 @@
+/** "Upload Certificate": files into a list, with what they hold shown before anything is sent. */
+import {
+  Button,
+  Dialog,
+  DialogActions,
+  DialogBody,
+  DialogContent,
+  DialogSurface,
+  DialogTitle,
+  makeStyles,
+  Spinner,
+  Text,
+  tokens,
+} from "@fluentui/react-components";
+import type { Reference, SyncedSecret } from "@iotoperations/secret-service-client";
+import { referenceInit } from "./requests";
+import { SecretService } from "@iotoperations/secret-service-client/v1";
+import { useState, type ReactNode } from "react";
+
+import { useChange } from "../../api/change";
+import { useClient } from "../../api/connection";
+import { ActionButton } from "../../ui/action";
+import { CommandsButton } from "../../ui/commands";
+import { useNotify } from "../../ui/notify";
+import { Problem } from "../../ui/problem";
+import { count } from "../../ui/words";
+import { addEntries, entryOf } from "./changes";
+import { FilePicker, FileRows } from "./file-rows";
+import { problemOf, readFiles, vaultSecretOfFile, type ChosenFile } from "./files";
+import { ListField, problemOfList } from "./list-field";
+import { unchangeable, type CertificateList } from "./lists";
+import { purposeOf } from "./names";
+import { wordsOfOutcome } from "./outcome";
+
+const useStyles = makeStyles({
+  surface: { maxWidth: "46rem" },
+  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalL },
+});
+
+interface UploadProps {
+  readonly lists: readonly CertificateList[];
+  /** The list that it begins with. */
+  readonly list: string;
+  readonly onClose: () => void;
+}
+
+export function UploadDialog({ lists, list: first, onClose }: UploadProps): ReactNode {
+  const styles = useStyles();
+  const form = useUpload(lists, first, onClose);
+  const { list, files, adding } = form;
+  return (
+    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
+      <DialogSurface className={styles.surface}>
+        <DialogBody>
+          <DialogTitle>Upload Certificate</DialogTitle>
+          <DialogContent className={styles.content}>
+            <ListField lists={lists} value={list} onChange={form.setList} />
+            <FilePicker multiple onFiles={(chosen) => void form.take(chosen)} />
+            {files.length === 0 && <Text>What a file holds is shown here before anything is sent.</Text>}
+            <FileRows list={list} files={files} taken={form.taken} onChange={form.setFiles} />
+            {adding.error !== null && <Problem error={adding.error} />}
+          </DialogContent>
+          <DialogActions fluid>
+            {files.length > 0 && list !== "" && <UploadCommands list={list} exists={form.exists} files={files} />}
+            <Button onClick={onClose}>Cancel</Button>
+            <ActionButton
+              appearance="primary"
+              method={form.exists ? "UpdateSyncedSecret" : "CreateSyncedSecret"}
+              resource={`syncedSecrets/${list}`}
+              unless={adding.isPending ? "It is being added." : form.problem}
+              icon={adding.isPending ? <Spinner size="tiny" /> : null}
+              onClick={form.add}
+            >
+              Add to the list
+            </ActionButton>
+          </DialogActions>
+        </DialogBody>
+      </DialogSurface>
+    </Dialog>
+  );
+}
+
+function useUpload(lists: readonly CertificateList[], first: string, onClose: () => void) {
+  const client = useClient();
+  const notify = useNotify();
+  const [list, setList] = useState(first);
+  const [files, setFiles] = useState<readonly ChosenFile[]>([]);
+  const secret = lists.find(({ id }) => id === list)?.secret;
+  const taken = secret?.references.map(({ key }) => key) ?? [];
+  const adding = useChange(
+    ({ entries }: { entries: readonly Reference[]; revision: string }, requestId) => addEntries(client, list, entries, { requestId }),
+    {
+      onDone: (result: SyncedSecret) => {
+        notify.done(`${count(files.length, "entry was", "entries were")} added to ${list}.`, wordsOfOutcome(result));
+        onClose();
+      },
+    },
+  );
+  const add = (): void => {
+    const entries = files.map((file) => entryOf(list, file.key, file.bytes, vaultSecretOfFile(list, file)));
+    const revision = [list, ...files.map((file) => `${file.id} ${file.key} ${vaultSecretOfFile(list, file)}`)].join("\n");
+    adding.mutate({ entries, revision });
+  };
+  const take = async (chosen: readonly File[]): Promise<void> => {
+    const read = await readFiles(chosen);
+    setFiles((before) => [...before, ...read]);
+  };
+  const problem = problemOfAll(list, files, taken) ?? unchangeable(secret);
+  return { list, setList, files, setFiles, taken, take, add, adding, problem, exists: secret !== undefined };
+}
+
+/** Why it can't be sent. */
+function problemOfAll(list: string, files: readonly ChosenFile[], taken: readonly string[]): string | undefined {
+  if (list === "") {
+    return "Choose a list.";
+  }
+  if (files.length === 0) {
+    return "Choose a file.";
+  }
+  const wrong = files.find((file) => problemOf(file, files, taken) !== undefined);
+  return problemOfList(list) ?? (wrong && `${wrong.fileName} can’t be added: see there.`);
+}
+
+interface CommandsProps {
+  readonly list: string;
+  readonly exists: boolean;
+  readonly files: readonly ChosenFile[];
+}
+
+/** The same as lines. */
+function UploadCommands({ list, exists, files }: CommandsProps): ReactNode {
+  const references = files.map((file) => referenceInit(file.key, vaultSecretOfFile(list, file)));
+  const renamed = files.flatMap((file) => (file.vaultSecret === undefined ? [] : ["--vault-secret", `${file.key}=${file.vaultSecret}`]));
+  const words = ["secrets", "certificates", "add", list, ...files.map(({ key }) => key), ...renamed, ...(exists ? [] : ["--create"])];
+  const note = "The CLI reads the files, and names the entries after them. In the line of grpcurl, data stands for the file in base64.";
+  return exists ? (
+    <CommandsButton
+      method={SecretService.method.updateSyncedSecret}
+      request={{ syncedSecret: { name: `syncedSecrets/${list}` }, setReferences: references }}
+      words={words}
+      note={note}
+    />
+  ) : (
+    <CommandsButton
+      method={SecretService.method.createSyncedSecret}
+      request={{ syncedSecretId: list, syncedSecret: { references }, purpose: purposeOf(list) }}
+      words={words}
+      note={note}
+    />
+  );
+}
