@@ -1,7 +1,8 @@
 //! gRPC: the contract of `proto/` over the use cases in [`secrets`](crate::secrets), and the server that it
 //! runs on.
 //!
-//! - `server` accepts connections and passes each request through its layers: browser guard, call layer, RPC.
+//! - `server` accepts connections and passes each request through its layers: browser guard, call layer, RPC. The guard also
+//!   serves the console.
 //! - `rpc` carries out the RPCs: one file holds what an RPC requires, how its request is read, and what it
 //!   answers.
 //! - `connection` listens, terminates TLS, tracks connections, and enforces limits.
@@ -17,7 +18,9 @@ mod server;
 
 pub use connection::tls::{Expiry, ExpiryKind, ExpiryStatus, tls_expiries};
 pub use error::{DOMAIN, catalogue::DocumentedError, code_name};
-pub use options::{Limits, Listen, Options, Revocation, ServerError, Tls};
+pub use options::{
+    ConsoleOptions, Limits, Listen, Options, PublicClient, Revocation, ServerError, Tls, TokenKind,
+};
 #[cfg(any(fuzzing, test))]
 pub(crate) use rpc::fuzzing;
 pub use server::Server;

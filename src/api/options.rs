@@ -21,10 +21,42 @@ pub struct Options {
     pub reflection: bool,
     /// Whether to serve gRPC-Web, over HTTP/2 and HTTP/1.1.
     pub grpc_web: bool,
-    /// The origins of pages that may call, such as `https://console.example:8443`.
+    /// The origins of pages that may call, such as `https://console.example:8443`; and of the console, where it has another
+    /// host than an address or `localhost`.
     pub allowed_origins: Vec<String>,
+    /// The console, with gRPC-Web for it; `None` to serve none.
+    pub console: Option<ConsoleOptions>,
     /// How long calls in flight may take to finish when the server stops.
     pub drain: Duration,
+}
+
+/// The options of the console.
+#[derive(Clone, Debug, Default)]
+pub struct ConsoleOptions {
+    /// As which client of the OpenID Connect issuer people sign in; `None` if they can't.
+    pub client: Option<PublicClient>,
+}
+
+/// A public client of an OpenID Connect issuer.
+#[derive(Clone, Debug)]
+pub struct PublicClient {
+    /// Its id.
+    pub client_id: String,
+    /// What it asks for.
+    pub scopes: Vec<String>,
+    /// Which token it sends with calls.
+    pub token: TokenKind,
+}
+
+/// A token that an OpenID Connect issuer gives to a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// The ID token, for the client itself.
+    #[default]
+    Id,
+    /// The access token, for the API that a scope names.
+    Access,
 }
 
 /// Where to listen.
@@ -151,6 +183,17 @@ pub enum ServerError {
     /// A listener failed while serving.
     #[error("a listener failed: {}", Quote::error(.0))]
     Serve(transport::Error),
+}
+
+// === impl Limits ===
+
+// === impl Options ===
+
+impl Options {
+    /// Whether browsers are served: by gRPC-Web, and over HTTP/1.1.
+    pub(super) fn serves_browsers(&self) -> bool {
+        self.grpc_web || self.console.is_some()
+    }
 }
 
 // === impl Limits ===

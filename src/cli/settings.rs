@@ -303,8 +303,17 @@ fn server_options(config: &Config) -> Result<api::Options, CommandError> {
         reflection: server.reflection,
         grpc_web: server.grpc_web,
         allowed_origins: server.allowed_origins.iter().map(|origin| origin.0.clone()).collect(),
+        console: server.console.then(|| console_options(config)),
         drain: server.drain,
     })
+}
+
+/// Options of the console.
+fn console_options(config: &Config) -> api::ConsoleOptions {
+    let config::OidcConsole { client_id, scopes, token } = &config.authentication_oidc_console;
+    let scopes = || scopes.iter().map(|scope| scope.0.clone()).collect();
+    let client = |client_id| api::PublicClient { client_id, scopes: scopes(), token: *token };
+    api::ConsoleOptions { client: client_id.clone().map(client) }
 }
 
 /// The share of one address: as configured, or a quarter. Many legitimate callers can share an address,

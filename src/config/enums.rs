@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::value::{Scalar, ValueType};
-use crate::{model::NotBefore, telemetry::Format};
+use crate::{api::TokenKind, model::NotBefore, telemetry::Format};
 
 /// Implements [`Scalar`] for an enum, with a word for each variant.
 macro_rules! string_enum {
@@ -93,6 +93,12 @@ string_enum! {
     NotBefore, "POLICY", "hold or warn",
     "hold" => NotBefore::Hold,
     "warn" => NotBefore::Warn,
+}
+
+string_enum! {
+    TokenKind, "TOKEN", "id or access",
+    "id" => TokenKind::Id,
+    "access" => TokenKind::Access,
 }
 
 string_enum! {

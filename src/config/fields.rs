@@ -183,6 +183,7 @@ macro_rules! configuration {
     };
     // The table of a section: its name, unless it is in the table of another one.
     (@table authentication_oidc) => { "authentication.oidc" };
+    (@table authentication_oidc_console) => { "authentication.oidc.console" };
     (@table $section:ident) => { stringify!($section) };
     (@default) => { None };
     (@default $default:literal) => { Some($default) };

@@ -31,11 +31,13 @@ pub use reader::LoadedConfig;
 pub use sources::Sources;
 pub use types::{
     Fraction, HostUrl, IssuerUrl, LogFilter, NamePrefix, Namespace, ObjectName, Origin, RequiredClaim,
+    ScopeToken,
 };
 pub use validation::cloud_of_vault;
 pub use value::{Cardinality, ValueType};
 
 use crate::{
+    api::TokenKind,
     model::{AccessRule, NamePattern, NotBefore, ReservedName, SecretType, UsageRule},
     telemetry::Format,
 };
@@ -210,7 +212,10 @@ fields::configuration! {
         insecure: bool = "false",
         /// Whether to serve browsers too (gRPC-Web).
         grpc_web: bool = "false",
-        /// Origins of the web pages that may call the service (CORS). Empty: none.
+        /// Whether to serve the console, a web page, at / of every address. It turns on server.grpc_web.
+        console: bool = "false",
+        /// Origins of the web pages that may call the service (CORS), and of the console, if people reach it by another
+        /// host than an address or localhost. Empty: none.
         allowed_origins: Vec<Origin>,
         /// Whether to serve gRPC reflection, so that clients can discover the API.
         reflection: bool = "true",
@@ -283,6 +288,20 @@ fields::configuration! {
         key_cache: Duration = "10m",
     }
 
+    /// How people sign in to the console
+    authentication_oidc_console: OidcConsole {
+        /// The client ID of the console at the issuer: a public client (a single-page application) with PKCE and the
+        /// redirect URI ORIGIN/, such as https://console.example/. If unset, people can't sign in to the console with
+        /// OpenID Connect.
+        client_id: Option<String>,
+        /// The scopes that the console asks for. For token = "access", one of them must name the API that the token is
+        /// for, such as api://CLIENT-ID/access.
+        scopes: Vec<ScopeToken> = "openid, profile",
+        /// Which token the console sends with its calls. id: the ID token, whose audience is the client ID. access: the
+        /// access token, which must be a JSON web token of the issuer for one of authentication.oidc.audience.
+        token: TokenKind = "id",
+    }
+
     /// What callers are allowed to do
     authorization: Authorization {
         /// How long an authorization decision is cached, at most 10 s. Decisions come from
@@ -332,8 +351,8 @@ fields::configuration! {
         /// Maximum open watches of one caller. If unset, an eighth of limits.watchers.
         watches_per_caller: Option<NonZeroUsize>,
         /// Maximum concurrent calls that need no credentials and are answered immediately, such as health
-        /// checks. The same number applies separately to calls whose credentials the cluster is verifying.
-        /// Authenticated calls are not delayed by either.
+        /// checks. The same number applies separately to calls whose credentials the cluster is verifying, and to requests
+        /// for the console's page. Authenticated calls are not delayed by any of them.
         open_calls: NonZeroUsize = "512",
         /// Maximum such calls from one address. If unset, a quarter of limits.open_calls, because many
         /// callers can share an address.

@@ -379,6 +379,46 @@ fn an_issuer_needs_its_audience_and_prefixes_that_keep_its_users_apart_from_othe
 }
 
 #[test]
+fn people_sign_in_to_the_console_with_a_client_whose_tokens_are_accepted() {
+    let console = |lines: &str| {
+        let oidc = with_issuer("audience = ['api']\nusername_prefix = 'a:'\ngroups_prefix = 'b:'");
+        format!("{oidc}\n[authentication.oidc.console]\n{lines}")
+    };
+    let on = ("server.console", "true");
+    let ok = console("client_id = 'page'\nscopes = ['openid', 'api://api/use']\ntoken = 'access'");
+    let read = LoadedConfig::from(&sources(&ok, &[VAULT], &[on])).unwrap().config;
+    assert_eq!(read.authentication_oidc_console.client_id.as_deref(), Some("page"));
+    assert!(read.server.console && !read.server.grpc_web, "the console brings its gRPC-Web along");
+    let defaults = LoadedConfig::from(&sources("", &[VAULT], &[])).unwrap().config;
+    assert!(!defaults.server.console);
+    let scopes = defaults.authentication_oidc_console.scopes;
+    assert_eq!(scopes.iter().map(|scope| scope.0.as_str()).collect::<Vec<_>>(), ["openid", "profile"]);
+
+    let wrong = |lines: &str, flags: &[(&'static str, &str)]| {
+        LoadedConfig::from(&sources(&console(lines), &[VAULT], flags)).unwrap_err().to_string()
+    };
+    for (lines, flags, words) in [
+        ("client_id = 'page'", &[on][..], "its ID tokens would be refused, because they are for \"page\""),
+        ("client_id = 'api'", &[], "only used by the console; set server.console = true"),
+        ("client_id = 'api'\nscopes = ['profile']", &[on], "without openid, nobody signs in"),
+        ("client_id = 'api'\nscopes = ['openid profile']", &[on], "is not a scope"),
+        ("client_id = 'api'\ntoken = 'refresh'", &[on], "accepted: id or access"),
+        ("client = 'api'", &[on], "the fields of [authentication.oidc.console] are client_id, scopes, token"),
+    ] {
+        let told = wrong(lines, flags);
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let alone =
+        mistakes("[server]\nconsole = true\n[authentication.oidc.console]\nclient_id = 'a'", &[VAULT]);
+    assert!(
+        alone.iter().any(|mistake| mistake.contains("only used with authentication.oidc.issuer")),
+        "{alone:?}"
+    );
+    let origins = "[server]\nconsole = true\nallowed_origins = ['https://console.example']";
+    LoadedConfig::from(&sources(origins, &[VAULT], &[])).unwrap();
+}
+
+#[test]
 fn every_default_is_valid_and_every_field_is_described() {
     for field in Config::SECTIONS.iter().flat_map(|section| section.fields) {
         assert!(field.help().ends_with('.'), "{}", field.path);

@@ -30,6 +30,10 @@ pub struct IssuerUrl(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePrefix(pub String);
 
+/// A scope that a client of an issuer asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeToken(pub String);
+
 /// A claim that tokens must have, and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequiredClaim {
@@ -135,6 +139,23 @@ impl Scalar for NamePrefix {
         match sample.checked() {
             Ok(_) => Ok(Self(text.to_owned())),
             Err(error) => Err(format!("{text:?} makes names that are not accepted: {error}")),
+        }
+    }
+
+    fn print(&self) -> Option<toml::Value> {
+        Some(self.0.as_str().into())
+    }
+}
+
+impl Scalar for ScopeToken {
+    const TYPE: ValueType = ValueType::new("SCOPE", "a scope without blanks, such as \"openid\"");
+
+    /// The characters of RFC 6749, 3.3.
+    fn parse(text: &str) -> Result<Self, String> {
+        let is_allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        match !text.is_empty() && text.bytes().all(is_allowed) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(is_not(text, "a scope")),
         }
     }
 
@@ -335,6 +356,16 @@ mod tests {
             assert!(IssuerUrl::parse(bad).is_err(), "{bad:?}");
         }
         assert!(!IssuerUrl::parse("https://user:canary@a.example/").unwrap_err().contains("canary"));
+    }
+
+    #[test]
+    fn a_scope_has_no_blank_and_no_quote() {
+        for scope in ["openid", "api://7f0c/access", "https://graph.example/.default"] {
+            assert_eq!(ScopeToken::parse(scope).unwrap().0, scope);
+        }
+        for bad in ["", "openid profile", "a\"b", "a\\b", "a\nb", "ä"] {
+            assert!(ScopeToken::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

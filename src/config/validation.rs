@@ -6,11 +6,12 @@ use url::Host;
 
 use super::{
     Audit, Authentication, Authorization, Backup, Cloud, CloudName, Config, Credential, CredentialKind,
-    Database, Engine, Field, Kubernetes, Limits, Log, Oidc, SecretStore, Server, Sync, SyncedSecrets, Usages,
-    Vault, error::ErrorCollector,
+    Database, Engine, Field, Kubernetes, Limits, Log, Oidc, OidcConsole, SecretStore, Server, Sync,
+    SyncedSecrets, Usages, Vault, error::ErrorCollector,
 };
 use crate::{
     access::{LONGEST_DECISION_LIFE, LONGEST_TOKEN_LIFE},
+    api::TokenKind,
     quote::Quote,
 };
 
@@ -40,6 +41,7 @@ impl Validate for SecretStore {}
 impl Validate for SyncedSecrets {}
 impl Validate for Usages {}
 impl Validate for Log {}
+impl Validate for OidcConsole {}
 
 impl Validate for Vault {
     fn validate(&self, errors: &mut ErrorCollector) {
@@ -261,10 +263,10 @@ impl Validate for Server {
         }
         check_readable("server.tls_cert_file", self.tls_cert_file.as_deref(), errors);
         check_readable("server.tls_key_file", self.tls_key_file.as_deref(), errors);
-        if !self.allowed_origins.is_empty() && !self.grpc_web {
+        if !self.allowed_origins.is_empty() && !self.grpc_web && !self.console {
             errors.add(
                 "server.allowed_origins",
-                "only used by browsers; set server.grpc_web = true, or remove it",
+                "only used by browsers; set server.grpc_web = true or server.console = true, or remove it",
             );
         }
     }
@@ -275,6 +277,7 @@ pub(super) fn check_combinations(config: &Config, errors: &mut ErrorCollector) {
     check_vault_host(config.vault.uri.0.host_str().unwrap_or_default(), config.cloud.name, errors);
     check_cloud_of_extension(config, errors);
     check_callers(config, errors);
+    check_console(config, errors);
     let (server, anonymous) = (&config.server, config.authentication.anonymous);
     let is_open = anonymous && server.insecure && server.tls_cert_file.is_none();
     for address in server.listen.iter().filter(|address| is_open && !address.ip().is_loopback()) {
@@ -307,6 +310,29 @@ fn check_callers(config: &Config, errors: &mut ErrorCollector) {
                            as \"oidc:\", or remove authentication.client_ca_file";
             errors.add(path, problem);
         }
+    }
+}
+
+/// Checks that people who sign in to the console can call.
+fn check_console(config: &Config, errors: &mut ErrorCollector) {
+    let (oidc, console) = (&config.authentication_oidc, &config.authentication_oidc_console);
+    let path = "authentication.oidc.console.client_id";
+    let Some(client_id) = &console.client_id else { return };
+    if !config.server.console {
+        errors.add(path, "only used by the console; set server.console = true, or remove it");
+    }
+    if oidc.issuer.is_none() {
+        errors.add(path, "only used with authentication.oidc.issuer; set it, or remove this");
+    }
+    if !console.scopes.iter().any(|scope| scope.0 == "openid") {
+        errors.add("authentication.oidc.console.scopes", "without openid, nobody signs in; add it");
+    }
+    if console.token == TokenKind::Id && !oidc.audience.contains(client_id) {
+        let problem = format!(
+            "its ID tokens would be refused, because they are for {client_id:?}; add it to authentication.oidc.audience, \
+             or set authentication.oidc.console.token = \"access\""
+        );
+        errors.add(path, problem);
     }
 }
 

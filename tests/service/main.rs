@@ -14,6 +14,7 @@ mod bad_input;
 mod behind;
 mod certificates;
 mod check_resource;
+mod console;
 mod create_new;
 mod default_class;
 mod disk;

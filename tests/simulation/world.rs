@@ -295,6 +295,7 @@ impl World {
                 reflection: false,
                 grpc_web: false,
                 allowed_origins: Vec::new(),
+                console: None,
                 drain: Duration::from_secs(5),
             },
         }

@@ -20,6 +20,8 @@ pub struct Options {
     /// The use cases.
     pub secrets: secrets::Options,
     pub tls: Option<api::Tls>,
+    pub console: Option<api::ConsoleOptions>,
+    pub allowed_origins: Vec<String>,
     /// Port 0 takes any free one, and another after a restart.
     pub listen: std::net::SocketAddr,
     /// As whom the service comes to the vault: the application with its secret, where nothing is chosen.
@@ -54,6 +56,8 @@ impl Default for Options {
             // What a test asks for is what it has just ordered.
             secrets: secrets::Options { vault_check_lifetime: Duration::ZERO, ..secrets::Options::default() },
             tls: None,
+            console: None,
+            allowed_origins: Vec::new(),
             listen: "127.0.0.1:0".parse().unwrap(),
             credential: None,
             engine: engine(),
@@ -128,7 +132,8 @@ pub(super) fn settings(site: &Site, options: &Options) -> Settings {
             metrics: None,
             reflection: true,
             grpc_web: true,
-            allowed_origins: Vec::new(),
+            allowed_origins: options.allowed_origins.clone(),
+            console: options.console.clone(),
             drain: Duration::from_secs(5),
         },
     }

@@ -1,5 +1,5 @@
-//! Calls without credentials: health and reflection. They have small budgets of their own, in total and for
-//! each address, and a maximum duration.
+//! Calls without credentials: health, reflection, and requests for the console's page. They have small budgets of their own, in
+//! total and for each address, and a maximum duration.
 
 use std::{
     pin::Pin,
@@ -34,7 +34,9 @@ pub(crate) struct UnauthenticatedCalls {
     streams: Budget,
     /// Calls of the contract whose credentials are being checked.
     authenticating: Budget,
-    /// Calls of all three kinds that are reserved for the Unix socket.
+    /// Requests for the console's page.
+    pages: Budget,
+    /// Calls of all four kinds that are reserved for the Unix socket.
     reserve: Budget,
     message_bytes: usize,
     receive_timeout: Duration,
@@ -52,6 +54,8 @@ pub(crate) enum UnauthenticatedCall {
     HealthWatch,
     /// A reflection stream.
     Reflection,
+    /// A request for the console's page.
+    Page,
 }
 
 pin_project! {
@@ -80,6 +84,7 @@ impl UnauthenticatedCalls {
         Self {
             calls: budget(calls, calls_per_address),
             authenticating: budget(calls, calls_per_address),
+            pages: budget(calls, calls_per_address),
             streams: budget(
                 (Limit::OpenStreams, limits.open_streams),
                 (Limit::OpenStreamsPerAddress, limits.open_streams_per_address),
@@ -98,6 +103,7 @@ impl UnauthenticatedCalls {
         let budget = match call {
             UnauthenticatedCall::Unary => &self.calls,
             UnauthenticatedCall::HealthWatch | UnauthenticatedCall::Reflection => &self.streams,
+            UnauthenticatedCall::Page => &self.pages,
         };
         self.take(budget, &peer.place, peer.is_unix)
     }
@@ -125,7 +131,7 @@ impl UnauthenticatedCalls {
             UnauthenticatedCall::Reflection => {
                 (Limit::ReflectionTimeout, self.reflection_timeout + REQUESTS_END_AFTER_ANSWERS)
             }
-            UnauthenticatedCall::Unary | UnauthenticatedCall::HealthWatch => {
+            UnauthenticatedCall::Unary | UnauthenticatedCall::HealthWatch | UnauthenticatedCall::Page => {
                 (Limit::ReceiveTimeout, self.receive_timeout)
             }
         };
@@ -144,7 +150,7 @@ impl UnauthenticatedCalls {
         connection: Option<&TrackedConnection>,
     ) -> Body {
         let (limit, exempt) = match call {
-            UnauthenticatedCall::Unary => return body,
+            UnauthenticatedCall::Unary | UnauthenticatedCall::Page => return body,
             UnauthenticatedCall::HealthWatch => {
                 ((Limit::HealthWatchTimeout, self.health_watch_timeout), connection.cloned())
             }

@@ -2,7 +2,7 @@
 //!
 //! A page of another origin is refused by CORS and by the Origin header of the call itself. A page of the
 //! same origin could be any site whose name resolves to this service (DNS rebinding), so the name in Host
-//! must be one of this service.
+//! must be one of this service. With that name, the console is served, and may call.
 
 use std::{
     convert::Infallible,
@@ -16,6 +16,7 @@ use futures::future::BoxFuture;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN},
+    uri::Authority,
 };
 use pin_project_lite::pin_project;
 use tonic::body::Body;
@@ -25,6 +26,7 @@ use tower_http::cors::{AllowOrigin, Cors, CorsLayer};
 
 use super::{
     call_layer::{CallFuture, CallLayer},
+    console::{self, Console},
     headers::REQUEST_ID,
 };
 
@@ -37,6 +39,7 @@ pub(crate) struct BrowserGuard {
     calls: CallLayer,
     /// gRPC-Web, if it is enabled. Shared, because this service is cloned for every request.
     web: Option<Arc<Cors<GrpcWebService<CallLayer>>>>,
+    console: Option<Console>,
     allowed: Arc<AllowedOrigins>,
 }
 
@@ -75,34 +78,59 @@ impl AllowedOrigins {
         Ok(allowed)
     }
 
-    /// Whether the origins of a request are allowed; a request without any is.
-    fn allows_origin_of(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(ORIGIN).iter().all(|origin| self.origins.contains(origin))
+    /// Whether the origins of a request are allowed; a request without any is. Our own pages may call, if there are any.
+    fn allows_origin_of<B>(&self, request: &Request<B>, has_pages: bool) -> bool {
+        let is_own = |origin: &HeaderValue| has_pages && self.own_origin(request).as_ref() == Some(origin);
+        let mut origins = request.headers().get_all(ORIGIN).iter();
+        origins.all(|origin| self.origins.contains(origin) || is_own(origin))
+    }
+
+    /// The origin of our pages, as a browser names it that sends this request: `http://127.0.0.1:50051`. None if the host is
+    /// not ours.
+    fn own_origin<B>(&self, request: &Request<B>) -> Option<HeaderValue> {
+        let authority = authority(request).filter(|_| self.allows_host_of(request))?;
+        let scheme = if console::is_secured(request.extensions()) { "https" } else { "http" };
+        HeaderValue::try_from(format!("{scheme}://{authority}").to_ascii_lowercase()).ok()
     }
 
     /// Whether the host of a request is an address, `localhost`, or that of an allowed origin: names that no
     /// other site can let resolve to us.
     fn allows_host_of<B>(&self, request: &Request<B>) -> bool {
-        let header = || {
-            let mut all = request.headers().get_all(HOST).iter();
-            let host = all.next()?.to_str().ok();
-            host.filter(|_| all.next().is_none())
-        };
-        let Some(host) = request.uri().authority().map(|authority| authority.as_str()).or_else(header) else {
-            return false;
-        };
-        let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
+        let Some(authority) = authority(request) else { return false };
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok() || self.hosts.contains(&host)
     }
 }
 
+/// The host of a request with its port, if it has one and no more.
+fn authority<B>(request: &Request<B>) -> Option<Authority> {
+    if let Some(authority) = request.uri().authority() {
+        return Some(authority.clone());
+    }
+    let mut all = request.headers().get_all(HOST).iter();
+    let host = all.next()?.to_str().ok().filter(|_| all.next().is_none())?;
+    host.parse().ok()
+}
+
 // === impl BrowserGuard ===
 
 impl BrowserGuard {
-    pub(crate) fn new(calls: CallLayer, allowed: AllowedOrigins, grpc_web: bool) -> Self {
+    /// A console calls by gRPC-Web, which it needs.
+    pub(crate) fn new(
+        calls: CallLayer,
+        allowed: AllowedOrigins,
+        grpc_web: bool,
+        console: Option<Console>,
+    ) -> Self {
         let web = grpc_web.then(|| Arc::new(cors(&allowed).layer(GrpcWebLayer::new().layer(calls.clone()))));
-        Self { calls, web, allowed: Arc::new(allowed) }
+        Self { calls, web, console, allowed: Arc::new(allowed) }
+    }
+
+    /// The console, if a request is for it: none of gRPC by its content type, nor by its path.
+    fn console_for(&self, request: &Request<Body>) -> Option<Console> {
+        let is_of_calls =
+            is_web(request) || is_grpc(request.headers()) || console::is_of_grpc(request.uri().path());
+        self.console.clone().filter(|_| !is_of_calls)
     }
 }
 
@@ -116,24 +144,26 @@ impl Service<Request<Body>> for BrowserGuard {
     }
 
     fn call(&mut self, request: Request<Body>) -> ResponseFuture {
-        if !self.allowed.allows_origin_of(request.headers()) {
+        if !self.allowed.allows_origin_of(&request, self.console.is_some()) {
             return refused(
                 StatusCode::FORBIDDEN,
                 "This origin is not allowed to call this service. Add it to allowed_origins.\n",
             );
         }
-        let web = is_web(&request);
-        if !web && request.version() == Version::HTTP_2 {
+        let (web, console) = (is_web(&request), self.console_for(&request));
+        if !web && console.is_none() && request.version() == Version::HTTP_2 {
             return match is_grpc(request.headers()) {
                 true => ResponseFuture::Grpc { call: self.calls.call(request) },
                 false => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is a gRPC service.\n"),
             };
         }
-        match &self.web {
-            Some(_) if !self.allowed.allows_host_of(&request) => {
-                refused(StatusCode::FORBIDDEN, "This service does not accept this host name.\n")
-            }
-            Some(stack) if web => {
+        match (&self.web, console) {
+            (Some(_), _) if !self.allowed.allows_host_of(&request) => refused(
+                StatusCode::FORBIDDEN,
+                "This service does not accept this host name. Add its origin to allowed_origins.\n",
+            ),
+            (Some(_), Some(mut console)) => ResponseFuture::Web { call: console.call(request) },
+            (Some(stack), None) if web => {
                 ResponseFuture::Web { call: Box::pin(stack.as_ref().clone().call(request)) }
             }
             _ => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is a gRPC service.\n"),

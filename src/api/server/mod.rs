@@ -3,6 +3,7 @@
 mod admission;
 mod browser_guard;
 mod call_layer;
+mod console;
 mod headers;
 mod health;
 mod metrics;
@@ -19,6 +20,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use admission::Admission;
 use browser_guard::{AllowedOrigins, BrowserGuard};
 use call_layer::CallLayer;
+use console::Console;
 use metrics::Metrics;
 
 use crate::{
@@ -89,7 +91,7 @@ impl Server {
         file_descriptors::fit(&mut options.limits);
         let allowed = AllowedOrigins::new(&options.allowed_origins).map_err(ServerError::Origin)?;
         let certificates = match &options.tls {
-            Some(tls) => Some(Certificates::load(tls.clone(), options.grpc_web).await?),
+            Some(tls) => Some(Certificates::load(tls.clone(), options.serves_browsers()).await?),
             None => None,
         };
         let mut listeners = Vec::with_capacity(options.listen.len());
@@ -146,6 +148,7 @@ impl Server {
         let caller_limits = CallerLimits::new(limits, reserve.clone(), limit_hits.clone());
         let unauthenticated = UnauthenticatedCalls::new(limits, reserve, limit_hits.clone());
         let certificates = self.certificates.clone();
+        let console = Console::new(&self.options, &access, &unauthenticated);
         let authorizer = Authorizer::new(access, secrets.clone(), certificates, limit_hits);
         let contract = contract(authorizer.clone(), secrets, (limits, caller_limits.clone()), &stop);
         let admission = Admission::new(authorizer, caller_limits, unauthenticated.clone());
@@ -157,7 +160,7 @@ impl Server {
             limits,
             shutdown.abort.clone(),
         );
-        let service = BrowserGuard::new(calls, self.allowed, self.options.grpc_web);
+        let service = BrowserGuard::new(calls, self.allowed, self.options.serves_browsers(), console);
 
         let scrapes = (scrapes, limits.metrics_timeout);
         let mut listeners = JoinSet::new();
@@ -284,7 +287,7 @@ fn contract(
 
 fn builder(options: &Options) -> transport::Server {
     transport::Server::builder()
-        .accept_http1(options.grpc_web)
+        .accept_http1(options.serves_browsers())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(options.limits.streams_per_connection)

@@ -96,6 +96,7 @@ fn options() -> Options {
         reflection: true,
         grpc_web: true,
         allowed_origins: vec!["https://console.example".into()],
+        console: None,
         drain: Duration::from_secs(10),
     }
 }

@@ -23,6 +23,8 @@ const CLIENT_SECRET: &str = "vault-client-secret";
 /// The addresses and files of dev mode.
 #[derive(Serialize)]
 pub(super) struct Endpoints {
+    /// The console, for a browser.
+    console: String,
     /// Address of the gRPC server.
     grpc: String,
     vault_uri: String,
@@ -67,6 +69,7 @@ impl Endpoints {
         let token_url =
             doubles.vault.authority_host().join(&format!("{}/oauth2/v2.0/token", credential.tenant_id));
         Ok(Self {
+            console: format!("http://{grpc}/"),
             grpc: grpc.to_string(),
             vault_uri: doubles.vault.uri().to_string(),
             vault_ca: authority.path().to_owned(),
@@ -105,13 +108,15 @@ struct Summary<'a> {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Endpoints { grpc, vault_uri, vault_ca, vault_token_url, vault_token_request, .. } = self.place;
+        let Endpoints { console, grpc, vault_uri, vault_ca, vault_token_url, vault_token_request, .. } =
+            self.place;
         let Endpoints { vault_public_uri, vault_proxy, kubeconfig, database, namespace, .. } = self.place;
         let service = "iotoperations.secrets.v1.SecretService";
         let create = r#"{"synced_secret_id": "pump-7", "synced_secret": {"references": [{"key": "username", "vault_secret": "vaultSecrets/pump-7-username"}, {"key": "password", "vault_secret": "vaultSecrets/pump-7-password"}]}, "wait": "5s"}"#;
         write!(
             f,
             "\nSecret Service is ready. This is dev mode: no authentication, NOT FOR PRODUCTION.\n\n  \
+             Console     {console}\n  \
              gRPC        {grpc}  (plaintext; gRPC-Web, health, reflection)\n  \
              Key Vault   {vault_uri}  (CA {ca})\n  \
              Kubernetes  kubectl --kubeconfig {kubeconfig} -n {namespace} get secrets\n  \
@@ -139,6 +144,7 @@ mod tests {
 
     fn endpoints() -> Endpoints {
         Endpoints {
+            console: "http://127.0.0.1:50051/".to_owned(),
             grpc: "127.0.0.1:50051".to_owned(),
             vault_uri: "https://127.0.0.1:4443/".to_owned(),
             vault_ca: "/d/ca.pem".into(),
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn dev_json_has_the_documented_fields_and_no_secret() {
         let json = serde_json::to_value(endpoints()).unwrap();
-        let promised = ["grpc", "vault_uri", "vault_ca", "kubeconfig", "database", "namespace"];
+        let promised = ["console", "grpc", "vault_uri", "vault_ca", "kubeconfig", "database", "namespace"];
         for key in promised {
             assert!(json[key].is_string(), "{key}");
         }
@@ -174,6 +180,8 @@ mod tests {
         let place = endpoints();
         let page = Summary { place: &place, file: Path::new("/d/dev.json") }.to_string();
         assert_eq!(page.matches("grpcurl -plaintext").count(), 3);
+        let (console, grpc) = (page.find("http://127.0.0.1:50051/\n"), page.find("gRPC"));
+        assert!(console.is_some() && console < grpc, "the page for people comes first: {page}");
         assert!(page.contains("NOT FOR PRODUCTION") && !page.contains("canary"));
         assert!(page.contains("HTTPS_PROXY=http://127.0.0.1:4444 SSL_CERT_FILE=/d/ca.pem"));
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     access,
-    api::{Limits, Listen, Options as ServerOptions},
+    api::{ConsoleOptions, Limits, Listen, Options as ServerOptions},
     edge::{self, secret_store},
     model::{Admission, NotBefore, SyncEngine},
     reconcile, secrets, store,
@@ -45,7 +45,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Try the service on this machine, without Azure or a cluster
 ///
 /// Starts a simulated Key Vault and a simulated Kubernetes API on loopback, creates sample secrets in the
-/// vault and serves gRPC (plaintext, with gRPC-Web, health and reflection). All state is kept in the data
+/// vault and serves gRPC (plaintext, with gRPC-Web, health and reflection) and the console, a web page. All state is kept in the data
 /// directory and survives a restart. Once the service is ready, DATA_DIR/dev.json lists all addresses and
 /// files.
 ///
@@ -216,6 +216,7 @@ impl Dev {
                 reflection: true,
                 grpc_web: true,
                 allowed_origins: self.allowed_origin.clone(),
+                console: Some(ConsoleOptions::default()),
                 drain: DRAIN,
             },
         }

@@ -3,9 +3,10 @@
 
 mod connections;
 mod open;
+mod page;
 mod requests;
 mod tokens;
-mod wire;
+pub mod wire;
 
 use secret_service::{api, proto::ListSyncedSecretsRequest};
 use tonic::{Code, Status};

@@ -80,6 +80,13 @@ impl Http2 {
         check.await.is_ok()
     }
 
+    /// Asks for a page, and reads nothing of it.
+    pub async fn get(&self, path: &str) -> ResponseFuture {
+        let request = Request::get(format!("http://localhost{path}")).header("accept", "text/html");
+        let mut send = self.send.clone().ready().await.expect("the connection is open");
+        send.send_request(request.body(()).unwrap(), true).expect("the connection is open").0
+    }
+
     /// Begins a call: its headers, and as much of its body as is given.
     pub async fn begin(&self, path: &str, token: Option<&str>, data: Bytes, is_end: bool) -> Begun {
         self.try_begin(path, token, data, is_end).await.expect("the connection is open")

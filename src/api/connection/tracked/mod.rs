@@ -64,7 +64,7 @@ struct CallState {
     unread_since: Option<Instant>,
     /// Whether its caller was authorized.
     is_authorized: bool,
-    /// Whether it is a call of health or reflection, whose end nobody waits for.
+    /// Whether it is a call of health or reflection, or for the console's page, whose end nobody waits for.
     is_unauthenticated: bool,
 }
 
@@ -195,7 +195,7 @@ impl TrackedCall {
         !self.connection.0.is_owned() && self.connection.0.owner.set(caller.into()).is_ok()
     }
 
-    /// Marks the call as one of health or reflection.
+    /// Marks the call as one of health or reflection, or for the console's page.
     pub(crate) fn unauthenticated(&self) {
         self.update(|call| call.is_unauthenticated = true);
     }
