@@ -40,6 +40,22 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if include "secret-service.has-oidc" . }}{{ with .Values.authentication.oidc.ca }}{{ if or .secret .configMap }}true{{ end }}{{ end }}{{ end }}
 {{- end }}
 
+{{- /* Values that are reused from an earlier release may lack all of console. */}}
+{{- define "secret-service.has-console" -}}
+{{- with .Values.console }}{{ if .enabled }}true{{ end }}{{ end }}
+{{- end }}
+
+{{- /* The origins of the console that have other hosts than the service's address, as a list in JSON. */}}
+{{- define "secret-service.console-origins" -}}
+{{- $origins := list }}
+{{- with .Values.console }}
+{{- range .origins }}{{ $origins = append $origins . }}{{ end }}
+{{- with .ingress }}{{ if .enabled }}{{ $origins = append $origins (printf "https://%s" .host) }}{{ end }}{{ end }}
+{{- with .route }}{{ if .enabled }}{{ range .hostnames }}{{ $origins = append $origins (printf "https://%s" .) }}{{ end }}{{ end }}{{ end }}
+{{- end }}
+{{- $origins | uniq | toJson }}
+{{- end }}
+
 {{- /* Patterns with * and ? as one regular expression. */}}
 {{- define "secret-service.regex" -}}
 {{- $all := list }}
@@ -136,6 +152,10 @@ drain = "{{ .Values.drainSeconds }}s"
 {{- if .Values.metrics.enabled }}
 metrics_listen = "[::]:{{ .Values.metrics.port }}"
 {{- end }}
+{{- if include "secret-service.has-console" . }}
+console = true
+allowed_origins = {{ include "secret-service.console-origins" . }}
+{{- end }}
 
 [authentication]
 tokens = {{ .Values.authentication.tokens }}
@@ -162,6 +182,17 @@ required_claims = {{ . | toJson }}
 {{- end }}
 {{- if include "secret-service.has-oidc-ca" $ }}
 ca_file = "/etc/secret-service/oidc/ca.crt"
+{{- end }}
+{{- if include "secret-service.has-console" $ }}
+{{- with .console }}
+{{- if .clientId }}
+
+[authentication.oidc.console]
+client_id = {{ .clientId | quote }}
+scopes = {{ .scopes | toJson }}
+token = {{ .token | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
