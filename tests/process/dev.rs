@@ -10,7 +10,8 @@ use kube::{
     runtime::wait::await_condition,
 };
 use secret_service::proto::{
-    ListVaultSecretsRequest, secret_service_client::SecretServiceClient, synced_secret::State,
+    ListSecretUsagesRequest, ListVaultSecretsRequest, VaultSecret,
+    secret_service_client::SecretServiceClient, synced_secret::State,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,6 +75,17 @@ async fn kinds_of_the_examples_are_served(kubeconfig: &str) {
     }
 }
 
+/// Resources name secrets that nobody has synced yet.
+async fn something_is_missing(client: &mut SecretServiceClient<Channel>) {
+    let all = ListSecretUsagesRequest { parent: "syncedSecrets/-".to_owned(), ..Default::default() };
+    let usages = client.list_secret_usages(all).await.unwrap().into_inner().usages;
+    let found: Vec<_> =
+        usages.iter().map(|usage| (&*usage.resource, &*usage.key, usage.secret_missing)).collect();
+    let expected =
+        [("event-hubs", "", true), ("line-3-camera", "password", true), ("line-3-camera", "username", true)];
+    assert_eq!(found, expected);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_mode_prints_its_endpoints_and_keeps_its_data_after_a_kill() {
     let directory = TempDir::new().unwrap();
@@ -86,6 +98,10 @@ async fn dev_mode_prints_its_endpoints_and_keeps_its_data_after_a_kill() {
     let seeded =
         first.client.list_vault_secrets(ListVaultSecretsRequest::default()).await.unwrap().into_inner();
     assert!(seeded.vault_secrets.len() >= 3, "it seeds a few vault secrets");
+    let has = |is: fn(&VaultSecret) -> bool| seeded.vault_secrets.iter().any(is);
+    assert!(has(|secret| secret.managed) && has(|secret| !secret.enabled));
+    assert!(has(|secret| !secret.managed && secret.expire_time.is_some()));
+    something_is_missing(&mut first.client).await;
 
     kinds_of_the_examples_are_served(first.told["kubeconfig"].as_str().unwrap()).await;
 

@@ -15,8 +15,8 @@ const DEFINITIONS: [&str; 6] = [
     include_str!("../../../examples/crds/aio/iotoperations.yaml"),
     include_str!("../../../examples/crds/aio/cert-manager.yaml"),
 ];
-/// Field manager of the definitions.
-const MANAGER: &str = "secret-service-dev";
+/// Field manager of what dev mode installs.
+pub(super) const MANAGER: &str = "secret-service-dev";
 
 /// Installs the definitions.
 pub(super) async fn install(client: &Client) -> Result<(), CommandError> {

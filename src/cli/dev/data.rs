@@ -35,7 +35,7 @@ pub(super) struct State {
     pub proxy_port: u16,
     /// The port of the Kubernetes API.
     pub kube_port: u16,
-    /// Whether the vault got its sample secrets.
+    /// Whether the vault got its sample secrets, and the cluster the resources that name secrets.
     pub seeded: bool,
 }
 

@@ -65,6 +65,7 @@ impl Doubles {
         let proxy = Proxy::start(proxy).await.map_err(CommandError::failed)?;
         if !remembered.seeded {
             seeds::create_samples(&vault).await?;
+            seeds::create_users(&client).await?;
         }
         let extension = match dev.engine {
             Engine::Direct => None,

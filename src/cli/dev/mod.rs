@@ -45,9 +45,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Try the service on this machine, without Azure or a cluster
 ///
 /// Starts a simulated Key Vault and a simulated Kubernetes API on loopback, creates sample secrets in the
-/// vault and serves gRPC (plaintext, with gRPC-Web, health and reflection) and the console, a web page. All state is kept in the data
-/// directory and survives a restart. Once the service is ready, DATA_DIR/dev.json lists all addresses and
-/// files.
+/// vault and resources that name secrets in the cluster, and serves gRPC (plaintext, with gRPC-Web, health and
+/// reflection) and the console, a web page. All state is kept in the data directory and survives a restart.
+/// Once the service is ready, DATA_DIR/dev.json lists all addresses and files.
 ///
 /// Not for production: everyone who can reach the port may do everything.
 #[derive(Debug, clap::Args)]

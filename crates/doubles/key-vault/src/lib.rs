@@ -277,6 +277,16 @@ impl KeyVault {
         self.shared.vault.seed(seeds, &self.shared.clock).await
     }
 
+    /// Sets whether the latest version of a secret is enabled, and when it expires (Unix seconds), if that is given.
+    pub async fn set_attributes(
+        &self,
+        name: &str,
+        is_enabled: bool,
+        expires: Option<i64>,
+    ) -> Result<(), SeedError> {
+        self.shared.vault.set_attributes(name, is_enabled, expires, &self.shared.clock).await
+    }
+
     /// Creates a certificate with its secret if the name is free: the key (PKCS#8) and the certificates of a PEM text, in any order.
     /// For tags, make a [`Seed::certificate`] and pass it to [`Self::seed_all`].
     pub async fn seed_certificate(

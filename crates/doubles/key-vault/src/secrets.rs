@@ -245,6 +245,28 @@ impl Vault {
         Ok(outcomes)
     }
 
+    /// Sets attributes of the latest version of a secret, regardless of tokens, faults and throttling.
+    pub(super) async fn set_attributes(
+        &self,
+        name: &str,
+        is_enabled: bool,
+        expires: Option<i64>,
+        clock: &Clock,
+    ) -> Result<(), SeedError> {
+        let _writer = self.writer.lock().await;
+        let change = {
+            let state = self.read();
+            let secret = state.live(&key(name));
+            let secret = secret.ok_or_else(|| SeedError::invalid(name, "there is no secret of this name"))?;
+            let mut version = Version { updated: clock.seconds(), ..secret.latest().clone() };
+            let attributes = AttributesBody { enabled: Some(is_enabled), nbf: None, exp: expires };
+            let properties = PropertiesBody { attributes: Some(attributes), content_type: None, tags: None };
+            amend(&mut version, properties);
+            Change::Version { name: secret.name.clone(), managed: secret.managed, version }
+        };
+        Ok(self.commit([change]).await?)
+    }
+
     /// Adds a version to a certificate, in its form and with its tags, as Key Vault's own renewal does; returns the id.
     pub(super) async fn renew(
         &self,

@@ -43,3 +43,19 @@ async fn a_certificates_secret_is_shown_as_managed_and_cannot_be_changed() {
         assert_eq!(answer.error(), (403, "Forbidden", "SecretManagedByKeyVault"));
     }
 }
+
+#[tokio::test]
+async fn the_attributes_of_a_seeded_secret_can_be_set() {
+    let world = World::start().await;
+    world.double.seed("a", "v".into(), None, [].into()).await.unwrap();
+    let expires = 4_000_000_000;
+    world.double.set_attributes("A", true, Some(expires)).await.unwrap();
+    let listed = world.get("secrets").await.body["value"][0]["attributes"].clone();
+    assert_eq!((&listed["enabled"], &listed["exp"]), (&json!(true), &json!(expires)));
+    world.double.set_attributes("a", false, None).await.unwrap();
+    let listed = world.get("secrets").await.body["value"][0]["attributes"].clone();
+    assert_eq!((&listed["enabled"], &listed["exp"]), (&json!(false), &json!(expires)));
+    assert_eq!(world.get("secrets/a").await.error().0, 403, "nobody reads the value");
+    let missing = world.double.set_attributes("b", true, None).await.unwrap_err();
+    assert!(matches!(missing, SeedError::Invalid { .. }));
+}
