@@ -218,6 +218,36 @@ async fn json_output_follows_the_contract_and_contains_all_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn people_see_who_they_are_and_what_they_may_do() {
+    let world = World::start().await;
+    let shown = say(&world, &["secrets", "whoami"]).await.ok();
+    assert!(shown.contains("anonymous@127.0.0.1") && shown.contains("not needed on this machine"), "{shown}");
+    let caller = json(&world, &["secrets", "whoami", "vaultSecrets/v", "-o", "json"]).await;
+    assert_eq!(caller["permissions"][0], json!({"method": "GetVault", "access": "ACCESS_ALLOWED"}));
+    assert!(say(&world, &["secrets", "whoami", "-o", "name"]).await.ok().starts_with("anonymous@"));
+    let wrong = say(&world, &["secrets", "whoami", "v"]).await.failed(2);
+    assert!(wrong.contains("syncedSecrets/{id} or vaultSecrets/{name}"), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_is_listed_by_who_what_and_when() {
+    let world = World::start().await;
+    world.seed("v", "1").await;
+    say(&world, &["secrets", "add", "a", "k=v"]).await.ok();
+    let list = async |arguments: &[&str]| {
+        let events = json(&world, &[&["audit", "list", "-o", "json"], arguments].concat()).await;
+        let actions = events["auditEvents"].as_array().cloned().unwrap_or_default();
+        actions.iter().map(|event| event["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&["--actor", "sync", "--resource", "syncedSecrets/a"]).await, ["Synced"]);
+    let create = ["--action", "CreateSyncedSecret", "--outcome", "OK", "--since", "1h"];
+    assert_eq!(list(&create).await, ["CreateSyncedSecret"]);
+    for nothing in [["--until", "1h"].as_slice(), &["--failed"], &["--actor", "Sync"]] {
+        assert!(list(nothing).await.is_empty(), "{nothing:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn concurrent_changes_all_take_effect() {
     let world = World::start().await;
     world.seed("v", "1").await;
