@@ -84,28 +84,42 @@ function Ways(): ReactNode {
 function AtIssuer(): ReactNode {
   const session = useSession();
   const { oidc } = useSettings().authentication;
-  const [state, setState] = useState<{ busy: boolean; error?: unknown }>({ busy: false });
+  // Loaded before the click: a browser opens a window right after one, and not after a download.
+  const [signingIn] = useState(() => import("../session/oidc"));
+  const [waiting, setWaiting] = useState<AbortController>();
+  const [error, setError] = useState<unknown>();
   if (oidc === undefined) {
     return null;
   }
   const signIn = async (): Promise<void> => {
-    setState({ busy: true });
+    const cancel = new AbortController();
+    setWaiting(cancel);
+    setError(undefined);
     try {
-      const { signInAtIssuer } = await import("../session/oidc");
-      session.signIn(await signInAtIssuer(oidc));
-      setState({ busy: false });
-    } catch (error) {
-      setState({ busy: false, error });
+      const { signInAtIssuer } = await signingIn;
+      session.signIn(await signInAtIssuer(oidc, cancel.signal));
+    } catch (thrown) {
+      setError(cancel.signal.aborted ? undefined : thrown);
+    } finally {
+      setWaiting(undefined);
     }
   };
+  const issuer = new URL(oidc.issuer).host;
   return (
     <>
-      <Button appearance="primary" disabledFocusable={state.busy} icon={state.busy ? <Spinner size="tiny" /> : null} onClick={() => void signIn()}>
-        Sign in with {new URL(oidc.issuer).host}
-      </Button>
-      {state.error !== undefined && (
+      {waiting === undefined ? (
+        <Button appearance="primary" onClick={() => void signIn()}>
+          Sign in with {issuer}
+        </Button>
+      ) : (
+        <>
+          <Spinner size="tiny" label={`Waiting for the window of ${issuer}…`} />
+          <Button onClick={() => waiting.abort()}>Cancel</Button>
+        </>
+      )}
+      {error !== undefined && (
         <MessageBar intent="error" layout="multiline" role="alert">
-          <MessageBarBody>{messageOf(state.error)}</MessageBarBody>
+          <MessageBarBody>{messageOf(error)}</MessageBarBody>
         </MessageBar>
       )}
     </>

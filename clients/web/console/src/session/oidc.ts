@@ -10,11 +10,13 @@ import type { SignIn } from "./session";
 
 /** How long somebody has to sign in. */
 const PATIENCE_MS = 10 * 60_000;
-/** How often to look whether the window was closed. */
-const LOOK_MS = 500;
 
-/** Signs in; fails with a text for people. Call it from a click: browsers open windows for nothing else. */
-export async function signInAtIssuer(settings: OidcSettings): Promise<SignIn> {
+/**
+ * Signs in; fails with a text for people. Call it from a click: browsers open windows for nothing else. Whether the window was
+ * closed, no page can tell: once the issuer's page is in it, the browser has cut it off from ours (Cross-Origin-Opener-Policy). So
+ * `cancelled` ends the wait.
+ */
+export async function signInAtIssuer(settings: OidcSettings, cancelled: AbortSignal): Promise<SignIn> {
   // Opened before anything is awaited: later the click no longer counts.
   const opened = window.open("about:blank", "_blank", "popup,width=520,height=720");
   if (opened === null) {
@@ -25,7 +27,7 @@ export async function signInAtIssuer(settings: OidcSettings): Promise<SignIn> {
     const client: oauth.Client = { client_id: settings.client_id };
     const verifier = oauth.generateRandomCodeVerifier();
     const [state, nonce] = [oauth.generateRandomState(), oauth.generateRandomNonce()];
-    const answered = answerTo(state, opened);
+    const answered = answerTo(state, cancelled);
     opened.location.replace(await authorizationUrl(server, settings, { verifier, state, nonce }));
     const parameters = oauth.validateAuthResponse(server, client, await answered, state);
     const answer = await oauth.authorizationCodeGrantRequest(
@@ -80,37 +82,22 @@ async function authorizationUrl(
 }
 
 /** The parameters that the window comes back with. */
-function answerTo(state: string, opened: Window): Promise<URLSearchParams> {
-  return new Promise((resolve, reject) => {
-    const channel = new BroadcastChannel(REDIRECT_CHANNEL);
-    const end = (): void => {
-      clearInterval(look);
-      clearTimeout(patience);
-      channel.close();
-    };
-    const look = setInterval(() => {
-      if (opened.closed) {
-        // A message of the window that just closed may still be on its way.
-        clearInterval(look);
-        setTimeout(() => {
-          end();
-          reject(new Error("the window was closed before anybody signed in"));
-        }, LOOK_MS);
-      }
-    }, LOOK_MS);
-    const patience = setTimeout(() => {
-      end();
-      reject(new Error("nobody signed in within ten minutes"));
-    }, PATIENCE_MS);
+function answerTo(state: string, cancelled: AbortSignal): Promise<URLSearchParams> {
+  const channel = new BroadcastChannel(REDIRECT_CHANNEL);
+  const ended = AbortSignal.any([cancelled, AbortSignal.timeout(PATIENCE_MS)]);
+  const answered = new Promise<URLSearchParams>((resolve, reject) => {
+    ended.addEventListener("abort", () => {
+      reject(new Error(cancelled.aborted ? "the sign-in was cancelled" : "nobody signed in within ten minutes"));
+    });
     channel.onmessage = ({ data }: MessageEvent<unknown>) => {
       const parameters = new URLSearchParams(typeof data === "string" ? data : "");
       // Another page of this origin may be signing in, too: its answer has another state.
       if (parameters.get("state") === state) {
-        end();
         resolve(parameters);
       }
     };
   });
+  return answered.finally(() => channel.close());
 }
 
 function signInOf(
