@@ -4,7 +4,7 @@ import { SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
 import { updateWords } from "./command-words";
-import { changesOf, differences, draftOf, isEmpty, linesOf, rebased, replacesWhole, withoutKey, withReference } from "./draft";
+import { changesOf, differences, draftOf, isEmpty, labelsOf, linesOf, rebased, replacesWhole, withoutKey, withReference } from "./draft";
 
 const read = draftOf(
   create(SyncedSecretSchema, {
@@ -69,4 +69,10 @@ test("what will be done is said line by line, and as words of the CLI", () => {
     "secrets update edp1secrets --set password=edp1-password@0af --encoding password=hex --set ca=ca --part ca=chain " +
       "--remove username --label shift=night --remove-label line --description ",
   );
+});
+
+test("labels need a name each, and another one each", () => {
+  expect(labelsOf([{ name: " line ", value: "4" }, { name: "", value: " " }])).toEqual({ labels: { line: "4" } });
+  expect(labelsOf([{ name: "", value: "4" }]).problem).toMatch(/a name/);
+  expect(labelsOf([{ name: "a", value: "1" }, { name: "a", value: "2" }]).problem).toMatch(/two labels a/);
 });

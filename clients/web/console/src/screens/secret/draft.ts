@@ -148,6 +148,32 @@ function isSameMap(one: Draft["labels"], other: Draft["labels"]): boolean {
   return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
 }
 
+// ---- Labels while they are typed ----
+
+export interface LabelRow {
+  readonly name: string;
+  readonly value: string;
+}
+
+export function rowsOf(labels: Draft["labels"]): LabelRow[] {
+  return Object.entries(labels).map(([name, value]) => ({ name, value }));
+}
+
+/** The labels of rows, and what is wrong with them; a row without anything is none. */
+export function labelsOf(rows: readonly LabelRow[]): { labels: Record<string, string>; problem?: string } {
+  const labels: Record<string, string> = {};
+  for (const { name, value } of rows.map((row) => ({ name: row.name.trim(), value: row.value.trim() }))) {
+    if (name === "" && value === "") {
+      continue;
+    }
+    if (name === "" || name in labels) {
+      return { labels, problem: name === "" ? `Give the label with the value ${value} a name.` : `There are two labels ${name}.` };
+    }
+    labels[name] = value;
+  }
+  return { labels };
+}
+
 // ---- In words ----
 
 const PARTS: Partial<Record<Part, string>> = {

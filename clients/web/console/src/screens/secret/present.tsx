@@ -1,0 +1,137 @@
+/** The screen of a synced secret that is there. */
+import { idOf, Origin, State, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { SecretService } from "@iotoperations/secret-service-client/v1";
+import { useNavigate } from "@tanstack/react-router";
+import { useState, type ReactNode } from "react";
+
+import { useClient } from "../../api/connection";
+import { useChange } from "../../api/change";
+import { DeleteDialog } from "../../references/delete-dialog";
+import { ActionButton } from "../../ui/action";
+import { CommandsButton } from "../../ui/commands";
+import { Page } from "../../ui/page";
+import { Problem } from "../../ui/problem";
+import { AdoptDialog } from "./adopt-dialog";
+import { Conditions } from "./conditions-section";
+import type { Draft } from "./draft";
+import { EditDialog } from "./edit-dialog";
+import type { Followed } from "./follow";
+import { Following } from "./following";
+import { Head } from "./head";
+import { History } from "./history";
+import { References } from "./references";
+import { isInConflict, whyNotEdit } from "./rules";
+import { Uses } from "./uses";
+
+/** How long to wait for the edge before the screen goes on looking by itself. */
+const WAIT_MS = 20_000;
+
+/** What is open in front of the screen. */
+type Front = { readonly kind: "edit"; readonly seed: (draft: Draft) => Draft } | { readonly kind: "delete" } | { readonly kind: "adopt" };
+
+interface PresentProps {
+  readonly secret: SyncedSecret;
+  /** When the service was last asked, in milliseconds since 1970. */
+  readonly lookedAt: number;
+  /** Shown where the last look failed. */
+  readonly stale: ReactNode;
+}
+
+export function Present({ secret, lookedAt, stale }: PresentProps): ReactNode {
+  const navigate = useNavigate();
+  const [front, setFront] = useState<Front>();
+  const [followed, setFollowed] = useState<Followed>();
+  const sync = useSync(secret, setFollowed);
+  const close = (): void => setFront(undefined);
+  const edit = (seed: (draft: Draft) => Draft = (draft) => draft): void => setFront({ kind: "edit", seed });
+  const follow = (what: Followed): void => {
+    close();
+    setFollowed(what);
+  };
+  return (
+    <Page title={idOf(secret.name)} actions={<Actions {...{ secret, sync, edit, show: setFront }} />}>
+      {stale}
+      {sync.error !== null && <Problem error={sync.error} title="It was not synced." />}
+      {followed !== undefined && <Following secret={secret} followed={followed} onDismiss={() => setFollowed(undefined)} />}
+      <Head secret={secret} lookedAt={lookedAt} />
+      <References secret={secret} onEdit={edit} onFollow={setFollowed} />
+      <Conditions secret={secret} lookedAt={lookedAt} />
+      <Uses secret={secret} lookedAt={lookedAt} />
+      <History name={secret.name} generation={secret.generation} />
+      {front?.kind === "edit" && <EditDialog current={secret} seed={front.seed} onClose={close} onAccepted={follow} />}
+      {front?.kind === "delete" && (
+        <DeleteDialog
+          secrets={[secret]}
+          onClose={close}
+          onDone={() => {
+            close();
+            void navigate({ to: "/secrets" });
+          }}
+        />
+      )}
+      {front?.kind === "adopt" && (
+        <AdoptDialog
+          name={secret.name}
+          references={secret.references}
+          onClose={close}
+          onAdopted={({ generation }) => follow({ what: "The adoption", generation })}
+        />
+      )}
+    </Page>
+  );
+}
+
+function useSync(secret: SyncedSecret, onDone: (followed: Followed) => void) {
+  const client = useClient();
+  return useChange<undefined, SyncedSecret>(() => client.syncSyncedSecret(secret.name, { waitMs: WAIT_MS }), {
+    onDone: ({ generation }) => onDone({ what: "The sync", generation }),
+  });
+}
+
+interface ActionsProps {
+  readonly secret: SyncedSecret;
+  readonly sync: ReturnType<typeof useSync>;
+  readonly edit: () => void;
+  readonly show: (front: Front) => void;
+}
+
+function Actions({ secret, sync, edit, show }: ActionsProps): ReactNode {
+  const { name } = secret;
+  const isForeign = secret.origin === Origin.UNMANAGED;
+  const why = whyNotEdit(secret);
+  return (
+    <>
+      {(isForeign || isInConflict(secret)) && (
+        <ActionButton appearance="primary" method="AdoptSyncedSecret" resource={name} onClick={() => show({ kind: "adopt" })}>
+          Adopt
+        </ActionButton>
+      )}
+      <ActionButton
+        method="SyncSyncedSecret"
+        resource={name}
+        unless={sync.isPending ? "It is being synced." : why}
+        onClick={() => sync.mutate(undefined)}
+      >
+        {sync.isPending ? "Syncing…" : "Sync now"}
+      </ActionButton>
+      <ActionButton method="UpdateSyncedSecret" resource={name} unless={why} onClick={edit}>
+        Edit
+      </ActionButton>
+      <ActionButton
+        method="DeleteSyncedSecret"
+        resource={name}
+        unless={secret.state === State.DELETING ? undefined : why}
+        onClick={() => show({ kind: "delete" })}
+      >
+        Delete
+      </ActionButton>
+      <CommandsButton
+        method={SecretService.method.syncSyncedSecret}
+        request={{ name }}
+        words={["secrets", "sync", idOf(name)]}
+        note="This is Sync now. Edit, Delete, Adopt and Rotate show their own lines where they are done."
+      />
+    </>
+  );
+}
+
