@@ -1,8 +1,191 @@
-/** Secrets. */
-import type { ReactNode } from "react";
+/** All synced secrets of the instance, as they are now. */
+import type { SyncedSecret } from "@iotoperations/secret-service-client";
+import { Button, Menu, MenuItem, MenuList, MenuPopover, MenuTrigger } from "@fluentui/react-components";
+import { AddRegular, ArrowDownloadRegular } from "@fluentui/react-icons";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useDeferredValue, useEffect, useMemo, useState, type ReactNode } from "react";
 
-import { Page } from "../../ui/page";
+import { useLive } from "../../api/connection";
+import { useLiveSecrets, useUsages } from "../../api/hooks";
+import type { LiveSnapshot } from "../../api/live";
+import type { SecretsSearch } from "../../app/search";
+import { ActionButton } from "../../ui/action";
+import { Empty, Loading, Page } from "../../ui/page";
+import { Problem } from "../../ui/problem";
+import { DataTable } from "../../ui/table";
+import { Time } from "../../ui/time";
+import { count } from "../../ui/words";
+import { columnsOf } from "./columns";
+import { save, toCsv, toJson } from "./export";
+import { filtered, isNarrowed } from "./filter";
+import { Filters } from "./filters";
+import { Rows, usersOf, type SecretRow } from "./rows";
+import { SelectionBar } from "./selection-bar";
+
+const MINUTE_MS = 60_000;
 
 export function Secrets(): ReactNode {
-  return <Page title="Secrets">{null}</Page>;
+  const live = useLiveSecrets();
+  const again = useLive();
+  if (live.heard === 0) {
+    return (
+      <Page title="Secrets">
+        {live.status === "failed" ? (
+          <Problem error={live.error} title="The synced secrets can't be read." onRetry={() => again.start()} />
+        ) : (
+          <Loading what="the synced secrets" />
+        )}
+      </Page>
+    );
+  }
+  return <All live={live} />;
+}
+
+function All({ live }: { live: LiveSnapshot }): ReactNode {
+  const usages = useUsages();
+  const users = useMemo(() => usages.data && usersOf(usages.data), [usages.data]);
+  const { search, change } = useFilters();
+  const now = useNow();
+  const [making] = useState(() => new Rows());
+  const rows = useMemo(() => making.of(live.secrets, users), [making, live.secrets, users]);
+  // What is typed stands in its field at once; the table may follow a moment later.
+  const wanted = useDeferredValue(search);
+  const { rows: shown, states } = useMemo(() => filtered(rows, wanted, now), [rows, wanted, now]);
+  const [selection, select] = useState<ReadonlySet<string>>(new Set<string>());
+  const selected = useMemo(() => selectedOf(selection, live), [selection, live]);
+  const names = useMemo(() => new Set(selected.map(({ name }) => name)), [selected]);
+  const columns = useMemo(() => columnsOf(now), [now]);
+  return (
+    <Page title="Secrets" subtitle={<Summary live={live} shown={shown.length} />} actions={<Actions rows={shown} />} filling>
+      {usages.isError && (
+        <Problem error={usages.error} title="What uses the synced secrets is not known." onRetry={() => void usages.refetch()} />
+      )}
+      <Filters rows={rows} states={states} search={search} onChange={change} />
+      <SelectionBar selected={selected} hidden={hiddenOf(names, shown)} onSelect={(kept) => select(new Set(kept))} />
+      <DataTable
+        label="Synced secrets"
+        rows={shown}
+        columns={columns}
+        idOf={nameOf}
+        nameOf={idOfRow}
+        sort={search.sort ?? "name"}
+        onSort={(sort) => change({ sort: sort === "name" ? undefined : sort })}
+        selected={names}
+        onSelect={select}
+        empty={<Nothing search={search} areUsersKnown={users !== undefined} onClear={() => change("clear")} />}
+      />
+    </Page>
+  );
+}
+
+/** How many there are, and as of when. */
+function Summary({ live, shown }: { live: LiveSnapshot; shown: number }): ReactNode {
+  const all = live.secrets.length;
+  const number = shown === all ? count(all, "synced secret") : `${shown.toLocaleString("en")} of ${count(all, "synced secret")}`;
+  return (
+    <span role="status">
+      {number}
+      {live.status !== "live" && (
+        <>
+          , as of <Time value={new Date(live.heard)} />
+        </>
+      )}
+    </span>
+  );
+}
+
+function Actions({ rows }: { rows: readonly SecretRow[] }): ReactNode {
+  const navigate = useNavigate();
+  return (
+    <>
+      <Menu>
+        <MenuTrigger disableButtonEnhancement>
+          <Button icon={<ArrowDownloadRegular />} disabledFocusable={rows.length === 0}>
+            Export
+          </Button>
+        </MenuTrigger>
+        <MenuPopover>
+          <MenuList>
+            <MenuItem onClick={() => save("synced-secrets.csv", "text/csv", toCsv(rows))}>CSV of what is shown</MenuItem>
+            <MenuItem onClick={() => save("synced-secrets.json", "application/json", toJson(rows))}>JSON of what is shown</MenuItem>
+          </MenuList>
+        </MenuPopover>
+      </Menu>
+      <ActionButton
+        method="CreateSyncedSecret"
+        appearance="primary"
+        icon={<AddRegular />}
+        onClick={() => void navigate({ to: "/new" })}
+      >
+        New
+      </ActionButton>
+    </>
+  );
+}
+
+/** Why no row is shown. */
+function Nothing({ search, areUsersKnown, onClear }: { search: SecretsSearch; areUsersKnown: boolean; onClear: () => void }): ReactNode {
+  if (!isNarrowed(search)) {
+    return (
+      <Empty title="There are no synced secrets yet.">
+        A synced secret holds values of the Key Vault as a Kubernetes Secret at the edge. “New” makes the first one.
+      </Empty>
+    );
+  }
+  const clear = <Button onClick={onClear}>Clear filters</Button>;
+  if (search.usedBy !== undefined && !areUsersKnown) {
+    return (
+      <Empty title="What uses them is not known yet." action={clear}>
+        So nothing can be said about this filter.
+      </Empty>
+    );
+  }
+  return <Empty title="No synced secret matches the filters." action={clear} />;
+}
+
+/** A part of the filters to change, `undefined` for one to drop. */
+export type Change = { readonly [K in keyof SecretsSearch]?: SecretsSearch[K] | undefined } | "clear";
+
+/** The filters in the address. Going back leaves the screen and doesn't undo a filter. */
+function useFilters(): { search: SecretsSearch; change: (change: Change) => void } {
+  const search = useSearch({ from: "/secrets" });
+  const navigate = useNavigate({ from: "/secrets" });
+  const change = (asked: Change): void => {
+    void navigate({ search: (before) => changed(before, asked), replace: true });
+  };
+  return { search, change };
+}
+
+function changed(before: SecretsSearch, change: Change): SecretsSearch {
+  const after = change === "clear" ? { sort: before.sort } : { ...before, ...change };
+  return Object.fromEntries(Object.entries(after).filter(([, part]) => part !== undefined && part !== false));
+}
+
+/** The time, to the minute: enough for what expires in days. */
+function useNow(): number {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), MINUTE_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return now;
+}
+
+/** What is selected and still there, as it is now. */
+function selectedOf(selection: ReadonlySet<string>, { byName }: LiveSnapshot): readonly SyncedSecret[] {
+  return [...selection].flatMap((name) => byName.get(name) ?? []);
+}
+
+/** How many of the selected ones the filters hide. */
+function hiddenOf(selected: ReadonlySet<string>, shown: readonly SecretRow[]): number {
+  const seen = shown.reduce((sum, { secret }) => sum + (selected.has(secret.name) ? 1 : 0), 0);
+  return selected.size - seen;
+}
+
+function nameOf({ secret }: SecretRow): string {
+  return secret.name;
+}
+
+function idOfRow({ id }: SecretRow): string {
+  return id;
 }

@@ -1,0 +1,148 @@
+/** What narrows the table: a search, the states with how many are in each, and what there is to choose from. */
+import {
+  Button,
+  makeStyles,
+  SearchBox,
+  Select,
+  ToggleButton,
+  tokens,
+  type SearchBoxProps,
+} from "@fluentui/react-components";
+import { DismissRegular } from "@fluentui/react-icons";
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+
+import type { SecretsSearch } from "../../app/search";
+import { STATE_NAMES, wordsOfState, type StateName } from "../../ui/words";
+import { isNarrowed, NOTHING } from "./filter";
+import { Pick } from "./pick";
+import type { SecretRow } from "./rows";
+import type { Change } from "./secrets";
+
+/** After how long without a key the address follows what is typed. */
+const PAUSE_MS = 150;
+
+const useStyles = makeStyles({
+  filters: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS },
+  line: { display: "flex", flexWrap: "wrap", alignItems: "center", gap: tokens.spacingHorizontalS },
+  search: { flexGrow: 1, flexBasis: "16rem", maxWidth: "32rem" },
+});
+
+interface FiltersProps {
+  readonly rows: readonly SecretRow[];
+  readonly states: Readonly<Record<StateName, number>>;
+  readonly search: SecretsSearch;
+  readonly onChange: (change: Change) => void;
+}
+
+export function Filters({ rows, states, search, onChange }: FiltersProps): ReactNode {
+  const styles = useStyles();
+  const { users, vaultSecrets } = useMemo(() => choicesOf(rows), [rows]);
+  return (
+    <search className={styles.filters}>
+      <div className={styles.line}>
+        <Search text={search.search ?? ""} onChange={(text) => onChange({ search: text === "" ? undefined : text })} />
+        <Pick
+          label="Used by"
+          value={search.usedBy}
+          choices={users}
+          named={[[NOTHING, "Nothing"]]}
+          onChange={(usedBy) => onChange({ usedBy })}
+        />
+        <Pick
+          label="Vault secret"
+          value={search.vaultSecret}
+          choices={vaultSecrets}
+          onChange={(vaultSecret) => onChange({ vaultSecret })}
+        />
+        <Select
+          aria-label="Made by"
+          value={search.origin ?? ""}
+          onChange={(_, { value }) => onChange({ origin: value === "managed" || value === "unmanaged" ? value : undefined })}
+        >
+          <option value="">Made by anything</option>
+          <option value="managed">Made by this service</option>
+          <option value="unmanaged">Made by another tool</option>
+        </Select>
+      </div>
+      <div className={styles.line} role="group" aria-label="States">
+        <States states={states} chosen={search.state ?? []} onChange={(state) => onChange({ state })} />
+        <ToggleButton
+          size="small"
+          shape="circular"
+          checked={search.expiring === true}
+          onClick={() => onChange({ expiring: search.expiring !== true })}
+        >
+          Expires within 30 days
+        </ToggleButton>
+        {isNarrowed(search) && (
+          <Button size="small" appearance="subtle" icon={<DismissRegular />} onClick={() => onChange("clear")}>
+            Clear filters
+          </Button>
+        )}
+      </div>
+    </search>
+  );
+}
+
+interface StatesProps {
+  readonly states: Readonly<Record<StateName, number>>;
+  readonly chosen: readonly StateName[];
+  readonly onChange: (chosen: readonly StateName[] | undefined) => void;
+}
+
+function States({ states, chosen, onChange }: StatesProps): ReactNode {
+  const toggle = (name: StateName): void => {
+    const after = chosen.includes(name) ? chosen.filter((one) => one !== name) : [...chosen, name];
+    onChange(after.length === 0 ? undefined : after);
+  };
+  return (Object.keys(STATE_NAMES) as StateName[]).map((name) => (
+    <ToggleButton key={name} size="small" shape="circular" checked={chosen.includes(name)} onClick={() => toggle(name)}>
+      {wordsOfState(STATE_NAMES[name]).label} {states[name].toLocaleString("en")}
+    </ToggleButton>
+  ));
+}
+
+/** The search: what is typed counts at the next pause, and at once where it is emptied. */
+function Search({ text, onChange }: { text: string; onChange: (text: string) => void }): ReactNode {
+  const [typed, setTyped] = useState(text);
+  const [seen, setSeen] = useState(text);
+  const [sent, setSent] = useState(text);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  // The address changed by itself: filters were cleared, or somebody went back.
+  if (seen !== text) {
+    setSeen(text);
+    if (text !== sent) {
+      setSent(text);
+      setTyped(text);
+    }
+  }
+  useEffect(() => () => clearTimeout(timer.current), []);
+  const type: SearchBoxProps["onChange"] = (_, { value }) => {
+    setTyped(value);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => {
+      setSent(value);
+      onChange(value);
+    }, value === "" ? 0 : PAUSE_MS);
+  };
+  return (
+    <SearchBox
+      className={useStyles().search}
+      aria-label="Search by name, key, vault secret or user"
+      placeholder="Name, key, vault secret or user"
+      value={typed}
+      onChange={type}
+    />
+  );
+}
+
+/** What there is to choose from. */
+function choicesOf(rows: readonly SecretRow[]): { users: readonly string[]; vaultSecrets: readonly string[] } {
+  const users = new Set<string>();
+  const vaultSecrets = new Set<string>();
+  for (const row of rows) {
+    row.users?.forEach(({ id }) => users.add(id));
+    row.vaultSecrets.forEach((name) => vaultSecrets.add(name));
+  }
+  return { users: [...users].sort(), vaultSecrets: [...vaultSecrets].sort() };
+}

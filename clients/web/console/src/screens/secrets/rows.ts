@@ -1,0 +1,101 @@
+/** The rows of the table: each synced secret, with what uses it and what can be found in it. */
+import { idOf, type SecretUsage, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+
+/** A resource that uses a synced secret. */
+export interface User {
+  /** `Kind/name`, as the filter in the address has it. */
+  readonly id: string;
+  readonly kind: string;
+  readonly resource: string;
+}
+
+export interface SecretRow {
+  readonly secret: SyncedSecret;
+  /** The name of the Kubernetes Secret. */
+  readonly id: string;
+  readonly keys: readonly string[];
+  /** The names of its vault secrets, each once. */
+  readonly vaultSecrets: readonly string[];
+  /** Undefined while nobody has looked. */
+  readonly users: readonly User[] | undefined;
+  /** The nearest end of what it refers to, in milliseconds since 1970. */
+  readonly expires: number | undefined;
+  /** When the edge was last in sync with its references, in milliseconds since 1970. */
+  readonly synced: number | undefined;
+  /** All that a search looks in, in small letters. */
+  readonly text: string;
+}
+
+/** What uses each synced secret, by its name. */
+export type Users = ReadonlyMap<string, readonly User[]>;
+
+/** Who uses what: a resource counts once for a synced secret, however many of its fields name it. */
+export function usersOf(usages: readonly SecretUsage[]): Users {
+  const users = new Map<string, User[]>();
+  const seen = new Set<string>();
+  for (const { syncedSecret, apiVersion, namespace, kind, resource } of usages) {
+    const one = [syncedSecret, apiVersion, kind, namespace, resource].join("\n");
+    if (seen.has(one)) {
+      continue;
+    }
+    seen.add(one);
+    const known = users.get(syncedSecret);
+    const user = { id: `${kind}/${resource}`, kind, resource };
+    if (known === undefined) {
+      users.set(syncedSecret, [user]);
+    } else {
+      known.push(user);
+    }
+  }
+  return users;
+}
+
+const NOBODY: readonly User[] = [];
+
+/** Makes rows; those of what did not change are the same ones again, so that ten thousand cost little. */
+export class Rows {
+  #made = new WeakMap<SyncedSecret, SecretRow>();
+  #users: Users | undefined;
+
+  of(secrets: readonly SyncedSecret[], users: Users | undefined): readonly SecretRow[] {
+    if (users !== this.#users) {
+      this.#users = users;
+      this.#made = new WeakMap();
+    }
+    return secrets.map((secret) => {
+      const known = this.#made.get(secret);
+      if (known !== undefined) {
+        return known;
+      }
+      const row = rowOf(secret, users && (users.get(secret.name) ?? NOBODY));
+      this.#made.set(secret, row);
+      return row;
+    });
+  }
+}
+
+export function rowOf(secret: SyncedSecret, users: readonly User[] | undefined): SecretRow {
+  const id = idOf(secret.name);
+  const keys = secret.references.map(({ key }) => key);
+  const vaultSecrets = [...new Set(secret.references.map(({ vaultSecret }) => idOf(vaultSecret)))];
+  const words = [id, ...keys, ...vaultSecrets, ...(users ?? []).map((user) => user.id)];
+  return {
+    secret,
+    id,
+    keys,
+    vaultSecrets,
+    users,
+    expires: nearest(secret),
+    synced: secret.syncTime && timestampMs(secret.syncTime),
+    text: words.join("\n").toLowerCase(),
+  };
+}
+
+/** When the first of its references ends: the version in the vault, or the certificate in it. */
+function nearest({ references }: SyncedSecret): number | undefined {
+  const ends = references
+    .flatMap(({ expireTime, certificate }) => [expireTime, certificate?.expireTime])
+    .flatMap((time) => (time === undefined ? [] : [timestampMs(time)]));
+  return ends.length === 0 ? undefined : Math.min(...ends);
+}

@@ -1,0 +1,68 @@
+/** Syncs several, a few at a time; each has an outcome of its own. */
+import { conditionOf, isSynced, State, type SyncedSecret } from "@iotoperations/secret-service-client";
+
+/** How one is doing. */
+export type Outcome =
+  | { readonly kind: "waiting" | "running" | "synced" | "stopped" }
+  /** Asked for, but not at the edge yet; the service goes on. */
+  | { readonly kind: "pending" }
+  | { readonly kind: "failed"; readonly message: string };
+
+export type Outcomes = ReadonlyMap<string, Outcome>;
+
+/** Calls that are under way at once: the vault's limits are shared by all of the instance. */
+export const AT_MOST = 4;
+
+interface Options {
+  readonly names: readonly string[];
+  readonly sync: (name: string) => Promise<SyncedSecret>;
+  readonly onChange: (outcomes: Outcomes) => void;
+  /** Aborted, nothing more is begun; what is under way is waited for. */
+  readonly signal: AbortSignal;
+}
+
+export async function syncMany({ names, sync, onChange, signal }: Options): Promise<Outcomes> {
+  const outcomes = new Map<string, Outcome>(names.map((name) => [name, { kind: "waiting" }]));
+  const set = (name: string, outcome: Outcome): void => {
+    outcomes.set(name, outcome);
+    onChange(new Map(outcomes));
+  };
+  const waiting = [...names];
+  onChange(new Map(outcomes));
+  const work = async (): Promise<void> => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
+      if (signal.aborted) {
+        set(name, { kind: "stopped" });
+        continue;
+      }
+      set(name, { kind: "running" });
+      set(name, await sync(name).then(outcomeOf, failed));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_MOST, names.length) }, work));
+  return outcomes;
+}
+
+/** What the service's answer means: an answer alone is no success. */
+export function outcomeOf(secret: SyncedSecret): Outcome {
+  if (isSynced(secret)) {
+    return { kind: "synced" };
+  }
+  if (secret.state === State.DEGRADED || secret.state === State.FAILED) {
+    return { kind: "failed", message: conditionOf(secret, "Synced")?.message ?? "The service does not say why." };
+  }
+  return { kind: "pending" };
+}
+
+function failed(error: unknown): Outcome {
+  return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+}
+
+/** How many have come to each outcome. */
+export function tally(outcomes: Outcomes): Readonly<Record<Outcome["kind"], number>> {
+  const counts = { waiting: 0, running: 0, synced: 0, pending: 0, failed: 0, stopped: 0 };
+  for (const { kind } of outcomes.values()) {
+    counts[kind]++;
+  }
+  return counts;
+}
