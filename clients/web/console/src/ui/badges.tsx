@@ -26,7 +26,8 @@ const ICONS: Partial<Record<State, ReactElement>> = {
 export function StateBadge({ state }: { state: State }): ReactNode {
   const { label, meaning, color } = wordsOfState(state);
   return (
-    <Tooltip content={meaning} relationship="description">
+    // Readers of screens have the word. A description would be in the page for each row of a table.
+    <Tooltip content={meaning} relationship="inaccessible">
       <Badge appearance="tint" color={color} icon={ICONS[state] ?? <QuestionCircleRegular />}>
         {label}
       </Badge>

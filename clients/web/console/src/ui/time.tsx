@@ -28,7 +28,8 @@ export function Time({ value, distance = false }: { value: Timestamp | Date | un
   const date = value instanceof Date ? value : timestampDate(value);
   const both = `${absolute(date, "local")} (local), ${absolute(date, "utc")}, ${distanceOf(date)}`;
   return (
-    <Tooltip content={both} relationship="description">
+    // Readers of screens have the time itself. A description would be in the page for each of hundreds of times.
+    <Tooltip content={both} relationship="inaccessible">
       <time dateTime={date.toISOString()} className={styles.time}>
         {distance ? distanceOf(date) : absolute(date, timeZone)}
       </time>
@@ -36,19 +37,15 @@ export function Time({ value, distance = false }: { value: Timestamp | Date | un
   );
 }
 
-/** `2026-11-27 20:46`, with `UTC` where it is that. */
+/** `2026-11-27 20:46`, with `UTC` where it is that. By hand: a formatter of dates costs a table of them its smoothness. */
 export function absolute(date: Date, timeZone: TimeZone): string {
-  const zone = timeZone === "utc" ? "UTC" : undefined;
-  // Sweden writes dates as ISO 8601 does.
-  const text = date.toLocaleString("sv-SE", {
-    timeZone: zone,
-    year: "numeric",
-    month: "2-digit",
-    day: "2-digit",
-    hour: "2-digit",
-    minute: "2-digit",
-  });
-  return timeZone === "utc" ? `${text} UTC` : text;
+  if (timeZone === "utc") {
+    return `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  }
+  const [month, day, hour, minute] = [date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes()].map((part) =>
+    String(part).padStart(2, "0"),
+  );
+  return `${date.getFullYear()}-${month}-${day} ${hour}:${minute}`;
 }
 
 /** `in 3 days`, `5 minutes ago`. */
