@@ -20,18 +20,18 @@ import {
   tokens,
 } from "@fluentui/react-components";
 import {
-  AppsListRegular,
   CertificateRegular,
   HistoryRegular,
   HomeRegular,
   KeyMultipleRegular,
   KeyRegular,
+  PersonInfoRegular,
   PersonRegular,
   PlugConnectedRegular,
   SettingsRegular,
 } from "@fluentui/react-icons";
 import { createLink } from "@tanstack/react-router";
-import type { ReactElement, ReactNode } from "react";
+import { lazy, Suspense, useState, type ReactElement, type ReactNode } from "react";
 
 import { useLive } from "../api/connection";
 import { useCaller, useLiveSecrets, useVault } from "../api/hooks";
@@ -248,29 +248,38 @@ function PreferencesMenu(): ReactNode {
   );
 }
 
+/** Loaded when somebody asks who they are. */
+const PersonDialog = lazy(() => import("./person").then((module) => ({ default: module.PersonDialog })));
+
 /** Who is signed in, and what the service knows of them. */
 function PersonMenu(): ReactNode {
   const { data } = useCaller();
   const session = useSession();
   const { kind } = useSessionState();
+  const [isAsked, setAsked] = useState(false);
   return (
-    <Menu>
-      <MenuTrigger disableButtonEnhancement>
-        <Button appearance="subtle" icon={<PersonRegular />} aria-label="Who is signed in" />
-      </MenuTrigger>
-      <MenuPopover>
-        <MenuList>
-          <MenuGroup>
-            <MenuGroupHeader>{data === undefined ? "Nobody is known" : data.user}</MenuGroupHeader>
-            {data?.groups.map((group) => (
-              <MenuItem key={group} icon={<AppsListRegular />} disabled>
-                {group}
+    <>
+      <Menu>
+        <MenuTrigger disableButtonEnhancement>
+          <Button appearance="subtle" icon={<PersonRegular />} aria-label="Who is signed in" />
+        </MenuTrigger>
+        <MenuPopover>
+          <MenuList>
+            <MenuGroup>
+              <MenuGroupHeader>{data === undefined ? "Nobody is known" : data.user}</MenuGroupHeader>
+              <MenuItem icon={<PersonInfoRegular />} onClick={() => setAsked(true)}>
+                Who am I, and what may I do
               </MenuItem>
-            ))}
-          </MenuGroup>
-          {kind !== undefined && kind !== "none" && <MenuItem onClick={() => session.signOut()}>Sign out</MenuItem>}
-        </MenuList>
-      </MenuPopover>
-    </Menu>
+            </MenuGroup>
+            {kind !== undefined && kind !== "none" && <MenuItem onClick={() => session.signOut()}>Sign out</MenuItem>}
+          </MenuList>
+        </MenuPopover>
+      </Menu>
+      {isAsked && (
+        <Suspense>
+          <PersonDialog onClose={() => setAsked(false)} />
+        </Suspense>
+      )}
+    </>
   );
 }

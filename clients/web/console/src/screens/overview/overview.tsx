@@ -1,8 +1,49 @@
-/** Overview. */
+/** Overview: what there is to look at first, and how to begin where there is nothing. */
+import { makeStyles, tokens } from "@fluentui/react-components";
+import { Origin } from "@iotoperations/secret-service-client";
 import type { ReactNode } from "react";
 
+import { useLiveSecrets } from "../../api/hooks";
 import { Page } from "../../ui/page";
+import { ChangesPanel } from "./changes";
+import { CountsPanel } from "./counts";
+import { ExpiryPanel, StalePanel } from "./standing-panels";
+import { Start } from "./start";
+import { BrokenUsesPanel } from "./uses";
+import { VaultPanel } from "./vault";
+import { YouPanel } from "./you";
+
+const useStyles = makeStyles({
+  columns: {
+    display: "grid",
+    gridTemplateColumns: "repeat(auto-fit, minmax(min(26rem, 100%), 1fr))",
+    alignItems: "start",
+    gap: tokens.spacingHorizontalL,
+  },
+  column: { display: "flex", flexDirection: "column", gap: tokens.spacingHorizontalL, minWidth: 0 },
+});
 
 export function Overview(): ReactNode {
-  return <Page title="Overview">{null}</Page>;
+  const styles = useStyles();
+  const { status, secrets } = useLiveSecrets();
+  // Only a complete answer of the service says that there is nothing.
+  const isFresh = status === "live" && !secrets.some(({ origin }) => origin === Origin.MANAGED);
+  return (
+    <Page title="Overview">
+      {isFresh && <Start found={secrets.length} />}
+      <CountsPanel />
+      <div className={styles.columns}>
+        <div className={styles.column}>
+          <StalePanel />
+          <BrokenUsesPanel />
+          <ExpiryPanel />
+        </div>
+        <div className={styles.column}>
+          <VaultPanel />
+          <YouPanel />
+          <ChangesPanel />
+        </div>
+      </div>
+    </Page>
+  );
 }
