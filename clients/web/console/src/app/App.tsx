@@ -17,9 +17,7 @@ import { SignedInContext, useSession, useSessionState } from "./signed-in";
 import { useTheme } from "./theme";
 
 const useStyles = makeStyles({
-  // What floats above the page, such as a tooltip, has this class on all of the window: so it must not paint it.
-  theme: { height: "100%", backgroundColor: "transparent" },
-  page: { height: "100%", backgroundColor: tokens.colorNeutralBackground2 },
+  page: { height: "100dvh", backgroundColor: tokens.colorNeutralBackground2 },
   middle: { display: "grid", placeItems: "center", height: "100dvh", padding: tokens.spacingHorizontalL, boxSizing: "border-box" },
 });
 
@@ -34,12 +32,12 @@ export function App(): ReactNode {
 
 function Themed({ children }: { children: ReactNode }): ReactNode {
   const { theme } = usePreferences();
-  const styles = useStyles();
   return (
-    <FluentProvider theme={useTheme(theme)} className={styles.theme}>
-      <NotifyProvider>
-        <div className={styles.page}>{children}</div>
-      </NotifyProvider>
+    // The provider's own classes are those of every tooltip and dialog, too: with a height, those would cover the page.
+    <FluentProvider theme={useTheme(theme)}>
+      <div className={useStyles().page}>
+        <NotifyProvider>{children}</NotifyProvider>
+      </div>
     </FluentProvider>
   );
 }
