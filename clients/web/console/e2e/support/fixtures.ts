@@ -19,6 +19,8 @@ interface PerWorker {
 /** A test with a page in front of a real service. */
 export const test = base.extend<PerTest, PerWorker>({
   dev: [
+    // Playwright reads from the pattern what a fixture needs.
+    // eslint-disable-next-line no-empty-pattern
     async ({}, use) => {
       const dev = await Dev.start();
       await use(dev);
@@ -27,6 +29,7 @@ export const test = base.extend<PerTest, PerWorker>({
     { scope: "worker", timeout: 120_000 },
   ],
   baseURL: async ({ dev }, use) => use(dev.url),
+  // eslint-disable-next-line no-empty-pattern
   watched: async ({}, use) => {
     const watched = new Watched();
     await use(watched);

@@ -77,10 +77,11 @@ export class Front {
   }
 
   #passOn(asked: IncomingMessage, answer: ServerResponse): void {
-    const { host: _host, origin: _origin, ...headers } = asked.headers;
     const { hostname, port, host } = this.service;
+    const headers: OutgoingHttpHeaders = { ...asked.headers, host };
+    delete headers["origin"];
     const passed = request(
-      { hostname, port, path: asked.url, method: asked.method, headers: { ...headers, host } },
+      { hostname, port, path: asked.url, method: asked.method, headers },
       (answered) => {
         answer.writeHead(answered.statusCode ?? 502, answered.headers);
         answered.pipe(answer);

@@ -1,0 +1,77 @@
+/** Tests of a service that wants to know who calls. */
+import { test as base, type Page } from "@playwright/test";
+
+import { certificateFor } from "./certificate";
+import { Dev } from "./dev";
+import { Issuer } from "./issuer";
+import { EVERYTHING, LOOKING, Serve } from "./serve";
+import { Watched } from "./watched";
+
+/** The tokens of two service accounts: one may do everything, the other only look. */
+export const OPERATOR = "token-of-an-operator-8c1f2d";
+export const VIEWER = "token-of-a-viewer-77ab02";
+
+/** Who may do what when a test begins. */
+export const PEOPLE = [
+  { name: "system:serviceaccount:people:operator", verbs: EVERYTHING, token: OPERATOR },
+  { name: "system:serviceaccount:people:viewer", verbs: LOOKING, token: VIEWER },
+  { name: "oidc:ada", verbs: EVERYTHING },
+  { name: "oidc:eve", verbs: LOOKING },
+] as const;
+
+interface Site {
+  readonly dev: Dev;
+  readonly issuer: Issuer;
+  readonly serve: Serve;
+}
+
+/** A test with a page in front of a `serve` with an issuer. */
+export const test = base.extend<{ readonly watched: Watched; readonly people: undefined }, { readonly site: Site }>({
+  site: [
+    // Playwright reads from the pattern what a fixture needs.
+    // eslint-disable-next-line no-empty-pattern
+    async ({}, use) => {
+      const dev = await Dev.start();
+      let page: string | undefined;
+      const issuer = await Issuer.start(certificateFor(dev.data), () => [`${page ?? ""}/signed-in`]);
+      const serve = await Serve.start(dev, issuer);
+      page = serve.url;
+      await use({ dev, issuer, serve });
+      await serve.stop();
+      await issuer.stop();
+      await dev.remove();
+    },
+    { scope: "worker", timeout: 120_000 },
+  ],
+  people: [
+    async ({ site }, use) => {
+      await site.serve.people(...PEOPLE);
+      site.issuer.tokenLife = 3_600;
+      site.issuer.renews = true;
+      site.issuer.grants.length = 0;
+      await use(undefined);
+    },
+    { auto: true },
+  ],
+  baseURL: async ({ site }, use) => use(site.serve.url),
+  // The authority of the issuer's certificate is the `dev`'s own.
+  ignoreHTTPSErrors: true,
+  // eslint-disable-next-line no-empty-pattern
+  watched: async ({}, use) => {
+    const watched = new Watched();
+    await use(watched);
+    watched.check();
+  },
+  context: async ({ context, watched }, use) => {
+    await watched.watch(context);
+    await use(context);
+  },
+});
+
+/** Signs in with a token. */
+export async function paste(page: Page, token: string): Promise<void> {
+  await page.getByLabel("Token of a service account").fill(token);
+  await page.getByRole("button", { name: "Sign in with the token" }).click();
+}
+
+export { expect } from "@playwright/test";
