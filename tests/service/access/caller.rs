@@ -11,7 +11,7 @@ use tonic::Code;
 use super::world;
 use crate::support::{
     World,
-    callers::{AUDIENCE, Caller},
+    callers::{AUDIENCE, BOTH, Caller},
     requests::*,
 };
 
@@ -82,7 +82,8 @@ async fn a_viewer_is_told_what_is_missing_as_the_call_would_tell() {
 #[tokio::test]
 async fn a_caller_without_any_right_is_told_so_and_that_is_no_denial_in_the_audit() {
     let world = world(|_| {}).await;
-    world.account("stranger", &[], &[], &[]).await;
+    // A verb that no method asks for: a Role has to have one.
+    world.account("stranger", &BOTH, &["deletecollection"], &[]).await;
     let mut stranger = caller(&world, "stranger").await;
     let told = told_about(&mut stranger, "vaultSecrets/pump").await;
     assert_eq!(told.user, world.user("stranger"));

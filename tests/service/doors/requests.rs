@@ -7,7 +7,7 @@ use kubernetes_double::{Fault, FaultRule, OnResource};
 use prost::Message;
 use secret_service::{
     api,
-    proto::{ListSyncedSecretsRequest, WatchSyncedSecretsRequest},
+    proto::{GetCallerRequest, ListSyncedSecretsRequest, WatchSyncedSecretsRequest},
 };
 use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
@@ -187,6 +187,19 @@ async fn a_caller_without_a_right_to_all_names_sends_little_until_the_name_is_re
     is_refused(&second, Code::ResourceExhausted, "TOO_MANY_REQUEST_BYTES_OF_CALLER", &MIB.to_string());
     // Neither do many of them together: an eighth of what all share, however many they are.
     let (_connections, mut begun) = many(&world, 17, "DeleteSyncedSecret", &token).await;
+    let refused = first_end(&mut begun).await;
+    is_refused(&refused, Code::ResourceExhausted, "TOO_MANY_CALLS_OF_CALLER", "16");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_without_any_right_keeps_few_calls_waiting_with_the_method_that_everybody_may_call() {
+    let world = locked(|limits| limits.receive_timeout = Duration::from_secs(60)).await;
+    // A verb that no method asks for: a Role has to have one.
+    world.account("nobody", &BOTH, &["deletecollection"], &[]).await;
+    let token = world.token("nobody", AUDIENCE).await;
+    let mut nobody = world.caller(Some(&token)).await;
+    nobody.get_caller(GetCallerRequest::default()).await.expect("everybody may");
+    let (_connections, mut begun) = many(&world, 17, "GetCaller", &token).await;
     let refused = first_end(&mut begun).await;
     is_refused(&refused, Code::ResourceExhausted, "TOO_MANY_CALLS_OF_CALLER", "16");
 }
