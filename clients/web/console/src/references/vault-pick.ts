@@ -103,3 +103,13 @@ export function factsOf(
   }
   return undefined;
 }
+
+/** The parts, as the CLI names them. */
+export const PART_NAMES: Readonly<Partial<Record<Part, string>>> = {
+  [Part.CERTIFICATE]: "certificate",
+  [Part.PRIVATE_KEY]: "private-key",
+  [Part.CHAIN]: "chain",
+  [Part.FULL_CHAIN]: "full-chain",
+  [Part.PFX]: "pfx",
+  [Part.WHOLE]: "whole",
+};
