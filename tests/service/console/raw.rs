@@ -75,7 +75,7 @@ async fn the_body_of_a_get_is_no_further_request() {
     let both =
         format!("{head}content-length: 0\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n{last}");
     let answer = send(&world, both.as_bytes()).await;
-    assert!(answer.matches("HTTP/1.1 ").count() == 1 && !answer.contains("image/svg"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
 }
 
 #[tokio::test]

@@ -126,6 +126,6 @@ impl<IO: AsyncWrite> AsyncWrite for TrackedIo<IO> {
 
 fn add_written(connection: &TrackedConnection, written: &Poll<io::Result<usize>>) {
     if let Poll::Ready(Ok(bytes)) = written {
-        connection.0.add_transferred(*bytes);
+        connection.0.add_written(*bytes);
     }
 }

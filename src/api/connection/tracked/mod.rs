@@ -44,6 +44,8 @@ pub(crate) struct ConnectionState {
     calls: Mutex<Calls>,
     /// Bytes read and written.
     transferred: AtomicU64,
+    /// Those of them that were written.
+    written: AtomicU64,
     is_closed: AtomicBool,
     /// The task of the connection, to wake when it is closed.
     waker: AtomicWaker,
@@ -108,6 +110,11 @@ impl TrackedConnection {
         self.0.owner.get()
     }
 
+    /// Bytes that were written to the peer, of all answers and with what TLS adds.
+    pub(crate) fn written(&self) -> u64 {
+        self.0.written.load(Ordering::Relaxed)
+    }
+
     /// Begins a call.
     pub(crate) fn begin_call(&self) -> TrackedCall {
         let mut calls = self.0.calls.lock();
@@ -128,6 +135,7 @@ impl ConnectionState {
             owner: OnceLock::new(),
             calls: Mutex::default(),
             transferred: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }
@@ -175,6 +183,11 @@ impl ConnectionState {
 
     fn add_transferred(&self, bytes: usize) {
         self.transferred.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_written(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.add_transferred(bytes);
     }
 
     /// Whether the peer has left an answer unread for longer than this.

@@ -2,43 +2,71 @@
 //! reason to cut it.
 
 use std::{
-    convert::Infallible,
+    io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
 use tonic::body::Body;
+
+use crate::api::connection::tracked::TrackedConnection;
 
 /// The size of a part.
 const PART: usize = 16 * 1024;
+/// How many bytes may wait in the buffers of a connection of HTTP/1.1.
+const AHEAD: u64 = 64 * 1024;
+/// How often a connection is asked how far it is.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A body that shares its content with all others of the same file.
 pub(super) struct ChunkedBody {
     rest: Bytes,
+    pace: Option<Pace>,
+}
+
+/// Gives content to a connection of HTTP/1.1 as fast as its peer takes it. Without this, hyper would take all of it, and over
+/// TLS copy it; in HTTP/2, each stream has a window.
+pub(super) struct Pace {
+    connection: TrackedConnection,
+    /// What the connection had written before.
+    begun: u64,
+    /// What it was given.
+    given: u64,
+    /// How far it was, and since when, if it must write first.
+    waiting: Option<(u64, Instant)>,
+    /// How long it may write nothing.
+    send_timeout: Duration,
+    pause: Pin<Box<Sleep>>,
 }
 
 // === impl ChunkedBody ===
 
 impl ChunkedBody {
-    pub(super) fn body(content: Bytes) -> Body {
-        Body::new(Self { rest: content })
+    pub(super) fn body(content: Bytes, pace: Option<Pace>) -> Body {
+        Body::new(Self { rest: content, pace })
     }
 }
 
 impl http_body::Body for ChunkedBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
         let size = PART.min(self.rest.len());
+        if let Some(pace) = &mut self.pace {
+            ready!(pace.poll_room(context))?;
+            pace.given += size as u64;
+        }
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(size)))))
     }
 
@@ -48,5 +76,105 @@ impl http_body::Body for ChunkedBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+// === impl Pace ===
+
+impl Pace {
+    /// The pace of an answer that begins now.
+    pub(super) fn of(connection: &TrackedConnection, send_timeout: Duration) -> Self {
+        Self {
+            begun: connection.written(),
+            connection: connection.clone(),
+            given: 0,
+            waiting: None,
+            send_timeout,
+            pause: Box::pin(sleep(Duration::ZERO)),
+        }
+    }
+
+    /// Ready when there is room for another part. An error if nothing was written for too long.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (now, written) = (Instant::now(), self.connection.written() - self.begun);
+        if self.given.saturating_sub(written) < AHEAD {
+            self.waiting = None;
+            return Poll::Ready(Ok(()));
+        }
+        match self.waiting {
+            Some((before, since)) if before == written => {
+                if now.duration_since(since) > self.send_timeout {
+                    let why = "the peer does not read its answer";
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
+                }
+                self.pause.as_mut().reset(now + PAUSE);
+                ready!(self.pause.as_mut().poll(context));
+            }
+            // The connection writes what it has before it asks again.
+            _ => {
+                self.waiting = Some((written, now));
+                context.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::future::poll_fn;
+    use http_body::Body as _;
+
+    use super::*;
+    use crate::api::connection::{peer::Peer, tracked::ConnectionState};
+
+    const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// A long answer, and the connection that it is for.
+    fn answer() -> (ChunkedBody, Arc<ConnectionState>) {
+        let state = Arc::new(ConnectionState::new(Peer::unknown()));
+        state.add_written(1_000);
+        let pace = Pace::of(&TrackedConnection::new(state.clone()), TIMEOUT);
+        (ChunkedBody { rest: Bytes::from(vec![7; 1 << 20]), pace: Some(pace) }, state)
+    }
+
+    /// What the body gives before it waits for longer than this.
+    async fn given(body: &mut ChunkedBody, patience: Duration) -> usize {
+        let mut bytes = 0;
+        loop {
+            let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+            match tokio::time::timeout(patience, frame).await {
+                Ok(Some(Ok(frame))) => bytes += frame.data_ref().unwrap().len(),
+                Ok(Some(Err(error))) => panic!("{error}"),
+                Ok(None) | Err(_) => return bytes,
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_a_little_ahead_of_its_reader_and_no_more() {
+        let (mut body, connection) = answer();
+        let second = Duration::from_secs(1);
+        assert_eq!(given(&mut body, second).await as u64, AHEAD);
+        assert_eq!(given(&mut body, second).await, 0);
+        connection.add_written(20_000);
+        assert_eq!(given(&mut body, second).await, 2 * PART);
+        connection.add_written(2 << 20);
+        assert_eq!(given(&mut body, second).await, (1 << 20) - AHEAD as usize - 2 * PART);
+        assert!(body.is_end_stream());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_is_served_and_one_that_stops_is_cut() {
+        let (mut body, connection) = answer();
+        for _ in 0..10 {
+            given(&mut body, TIMEOUT - Duration::from_secs(1)).await;
+            connection.add_written(100);
+        }
+        given(&mut body, TIMEOUT - Duration::from_secs(1)).await;
+        let cut = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+        assert_eq!(cut.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -14,12 +14,13 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, RETRY_AFTER, VARY},
 };
 use tonic::{Status, body::Body, transport::server::TlsConnectInfo};
@@ -36,7 +37,7 @@ use crate::{
     },
 };
 use asset::{Asset, Assets};
-use body::ChunkedBody;
+use body::{ChunkedBody, Pace};
 use settings::Settings;
 
 /// Where the page reads its settings.
@@ -57,6 +58,7 @@ pub(super) struct Console(Arc<Inner>);
 struct Inner {
     options: ConsoleOptions,
     accepts_certificates: bool,
+    send_timeout: Duration,
     access: AccessControl,
     assets: Assets,
     unauthenticated: UnauthenticatedCalls,
@@ -83,6 +85,8 @@ struct Asked {
     headers: HeaderMap,
     peer: Arc<Peer>,
     is_secured: bool,
+    /// The connection, if its buffers are filled by whoever answers.
+    unpaced: Option<TrackedConnection>,
 }
 
 // === impl Console ===
@@ -97,6 +101,7 @@ impl Console {
         Some(Self(Arc::new(Inner {
             options: options.console.clone()?,
             accepts_certificates: options.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some()),
+            send_timeout: options.limits.send_timeout,
             access: access.clone(),
             assets: Assets::embedded(),
             unauthenticated: unauthenticated.clone(),
@@ -181,14 +186,32 @@ impl Inner {
         if let Some(name) = coding.name() {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
         }
-        filled(response, asset.file.media_type, asset.content(coding), asked)
+        self.filled(response, asset.file.media_type, asset.content(coding), asked)
     }
 
     fn settings(&self, asked: &Asked) -> Response<Body> {
         let settings = Settings::new(self, &asked.peer).to_json();
         let mut response = Response::new(Body::empty());
         response.headers_mut().insert(CACHE_CONTROL, NOT_STORED);
-        filled(response, "application/json", settings.into(), asked)
+        self.filled(response, "application/json", settings.into(), asked)
+    }
+
+    /// A response with its content, unless only its head was asked for.
+    fn filled(
+        &self,
+        mut response: Response<Body>,
+        media_type: &'static str,
+        content: Bytes,
+        asked: &Asked,
+    ) -> Response<Body> {
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(CONTENT_LENGTH, content.len().into());
+        if asked.method != Method::HEAD {
+            let pace = asked.unpaced.as_ref().map(|connection| Pace::of(connection, self.send_timeout));
+            *response.body_mut() = ChunkedBody::body(content, pace);
+        }
+        response
     }
 
     /// The URLs to which the page connects, beside this service: the issuer and its token endpoint.
@@ -211,6 +234,9 @@ impl Asked {
         Self {
             peer: TrackedConnection::peer_of(&head.extensions),
             is_secured: is_secured(&head.extensions),
+            unpaced: TrackedConnection::of(&head.extensions)
+                .filter(|_| head.version < Version::HTTP_2)
+                .cloned(),
             path: head.uri.path().to_owned(),
             method: head.method,
             headers: head.headers,
@@ -247,25 +273,9 @@ fn target<'a>(assets: &'a Assets, path: &str, accepts_html: bool) -> Target<'a> 
     if is_screen && accepts_html { Target::Screen } else { Target::Missing }
 }
 
-/// A response with its content, unless only its head was asked for.
-fn filled(
-    mut response: Response<Body>,
-    media_type: &'static str,
-    content: Bytes,
-    asked: &Asked,
-) -> Response<Body> {
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(CONTENT_LENGTH, content.len().into());
-    if asked.method != Method::HEAD {
-        *response.body_mut() = ChunkedBody::body(content);
-    }
-    response
-}
-
 /// A response of one line, which nobody keeps.
 fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(ChunkedBody::body(Bytes::from_static(text.as_bytes())));
+    let mut response = Response::new(ChunkedBody::body(Bytes::from_static(text.as_bytes()), None));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -276,7 +286,7 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
 /// The refusal of a request that exceeds a limit.
 fn refused(status: &Status) -> Response<Body> {
     let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "");
-    *response.body_mut() = ChunkedBody::body(format!("{}\n", status.message()).into());
+    *response.body_mut() = ChunkedBody::body(format!("{}\n", status.message()).into(), None);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
