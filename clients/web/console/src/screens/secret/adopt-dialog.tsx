@@ -31,6 +31,7 @@ import { wordsOf } from "./draft";
 import { shown } from "./edit-commands";
 
 const useStyles = makeStyles({
+  title: { margin: 0 },
   surface: { maxWidth: "48rem" },
   content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, overflowWrap: "anywhere" },
   list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL },
@@ -83,7 +84,7 @@ export function AdoptDialog({ name, references, onClose, onAdopted }: AdoptDialo
             ) : (
               references.length > 0 && (
                 <section aria-label="Where its keys come from">
-                  <Subtitle2 as="h3">Where its keys come from, as the cluster tells</Subtitle2>
+                  <Subtitle2 as="h3" className={styles.title}>Where its keys come from, as the cluster tells</Subtitle2>
                   <ul className={styles.list}>
                     {references.map((reference) => (
                       <li key={reference.key}>

@@ -30,6 +30,7 @@ import { ReferenceDialog } from "./reference-dialog";
 import { useUpdate } from "./use-update";
 
 const useStyles = makeStyles({
+  title: { margin: 0 },
   surface: { maxWidth: "52rem" },
   content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalL, overflowWrap: "anywhere" },
   list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL },
@@ -79,7 +80,7 @@ export function EditDialog({ current, seed, onClose, onAccepted }: EditDialogPro
             </Field>
             {!isEmpty(changes) && (
               <section aria-label="What will be done" className={styles.group}>
-                <Subtitle2 as="h3">What will be done</Subtitle2>
+                <Subtitle2 as="h3" className={styles.title}>What will be done</Subtitle2>
                 <ul className={styles.list}>
                   {linesOf(before, changes).map((line) => (
                     <li key={line}>{line}</li>

@@ -7,6 +7,7 @@ import type { ReactNode } from "react";
 import { isSame, wordsOf, type Draft } from "./draft";
 
 const useStyles = makeStyles({
+  title: { margin: 0 },
   group: { display: "flex", flexDirection: "column", alignItems: "flex-start", gap: tokens.spacingVerticalS },
   list: { display: "grid", width: "100%", margin: 0, padding: 0, listStyleType: "none" },
   item: {
@@ -37,7 +38,7 @@ export function EditedReferences({ before, draft, onAdd, onChange, onRemove, onU
   const removed = before.references.filter(({ key }) => !draft.references.some((reference) => reference.key === key));
   return (
     <section className={styles.group} aria-label="References">
-      <Subtitle2 as="h3">References</Subtitle2>
+      <Subtitle2 as="h3" className={styles.title}>References</Subtitle2>
       <ul className={styles.list}>
         {draft.references.map((reference) => {
           const { key } = reference;

@@ -2,12 +2,13 @@
 import { Code, SecretServiceError, type AuditEvent } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useInfiniteQuery } from "@connectrpc/connect-query";
-import { Badge, Button, makeStyles, mergeClasses, Text, tokens } from "@fluentui/react-components";
-import { CheckmarkCircleRegular, ErrorCircleRegular, InfoRegular } from "@fluentui/react-icons";
+import { Button, makeStyles, Text, tokens } from "@fluentui/react-components";
 import { useEffect, type ReactNode } from "react";
 
 import { usePermission } from "../../api/hooks";
 import { LinkButton } from "../../app/navigation";
+import { wordsOfEvent } from "../../ui/events";
+import { OutcomeBadge } from "../../ui/outcome";
 import { Loading, Section } from "../../ui/page";
 import { Problem } from "../../ui/problem";
 import { Time } from "../../ui/time";
@@ -81,35 +82,21 @@ export function History({ name, generation }: HistoryProps): ReactNode {
 
 function Event({ event }: { event: AuditEvent }): ReactNode {
   const styles = useStyles();
-  const { action, actor, detail, eventTime, outcome } = event;
+  const { actor, detail, eventTime, outcome } = event;
   return (
     <li className={styles.item}>
       <Time value={eventTime} />
-      <Text weight="semibold">{action}</Text>
+      <Text weight="semibold">{wordsOfEvent(event)}</Text>
       <span>
-        <Outcome outcome={outcome} />
+        <OutcomeBadge outcome={outcome} />
       </span>
       <span className={styles.what}>
         <Text>{detail}</Text>
-        <Text size={200} className={mergeClasses(styles.muted)}>
+        <Text size={200} className={styles.muted}>
           by {actor === "" ? "somebody unknown" : actor}
         </Text>
       </span>
     </li>
-  );
-}
-
-function Outcome({ outcome }: { outcome: string }): ReactNode {
-  const [color, icon] =
-    outcome === "OK"
-      ? (["success", <CheckmarkCircleRegular key="ok" />] as const)
-      : outcome === "ACCEPTED"
-        ? (["informative", <InfoRegular key="accepted" />] as const)
-        : (["danger", <ErrorCircleRegular key="failed" />] as const);
-  return (
-    <Badge appearance="tint" color={color} icon={icon}>
-      {outcome}
-    </Badge>
   );
 }
 

@@ -2,7 +2,6 @@
 import { idOf, type SecretReference, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import {
-  Badge,
   Button,
   makeStyles,
   Menu,
@@ -17,8 +16,8 @@ import {
   Text,
   tokens,
 } from "@fluentui/react-components";
-import { ClockRegular, MoreHorizontalRegular } from "@fluentui/react-icons";
-import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
+import { MoreHorizontalRegular } from "@fluentui/react-icons";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { useState, type ReactNode } from "react";
 
 import { textToPaste, useLiveSecrets, useVaultSecretVersions } from "../../api/hooks";
@@ -30,11 +29,11 @@ import { Facts } from "../../ui/facts";
 import { useNow } from "../../ui/now";
 import { messageOf } from "../../ui/problem";
 import { Time } from "../../ui/time";
+import { validityOf } from "../../ui/validity";
+import { ValidityBadge } from "../../ui/validity-badge";
 import { CertificateDetails } from "./certificate-details";
 import { wordsOfDecoding, wordsOfPart } from "./draft";
 import { wordsOfLatest } from "./versions";
-
-const SOON_MS = 30 * 86_400_000;
 
 const useStyles = makeStyles({
   card: {
@@ -48,7 +47,7 @@ const useStyles = makeStyles({
     backgroundColor: tokens.colorNeutralBackground1,
   },
   head: { display: "flex", flexWrap: "wrap", alignItems: "center", justifyContent: "space-between", gap: tokens.spacingHorizontalS },
-  key: { overflowWrap: "anywhere", minWidth: 0 },
+  key: { margin: 0, overflowWrap: "anywhere", minWidth: 0 },
   code: { fontFamily: tokens.fontFamilyMonospace, overflowWrap: "anywhere" },
   message: { whiteSpace: "normal", overflowWrap: "anywhere", paddingBlock: tokens.spacingVerticalXS },
   actions: { display: "flex", flexWrap: "wrap", gap: tokens.spacingHorizontalS, marginTop: "auto" },
@@ -125,7 +124,7 @@ function Actions({ secret, reference, unless, onRotate, onChange, onPin, onRemov
   const whyNotRemove = secret.references.length === 1 ? "It is the last one: delete the synced secret instead." : unless;
   return (
     <div className={styles.actions}>
-      <ActionButton size="small" method="AddVaultSecretVersion" resource={vaultSecret} unless={unless} aria-label={`Rotate the value of ${key}`} onClick={onRotate}>
+      <ActionButton size="small" method="AddVaultSecretVersion" resource={vaultSecret} unless={unless} aria-label={`Rotate value of ${key}`} onClick={onRotate}>
         Rotate value
       </ActionButton>
       <ActionButton size="small" method="UpdateSyncedSecret" resource={secret.name} unless={unless} aria-label={`Change ${key}`} onClick={onChange}>
@@ -185,16 +184,10 @@ function Latest({ reference, compare }: { reference: SecretReference; compare: b
 }
 
 function Expiry({ time }: { time: Timestamp }): ReactNode {
-  const styles = useStyles();
-  const left = timestampDate(time).getTime() - useNow().getTime();
   return (
-    <span className={styles.row}>
+    <span className={useStyles().row}>
       <Time value={time} />
-      {left < SOON_MS && (
-        <Badge appearance="tint" color={left < 0 ? "danger" : "warning"} icon={<ClockRegular />}>
-          {left < 0 ? "Expired" : "Soon"}
-        </Badge>
-      )}
+      <ValidityBadge validity={validityOf({ expireTime: time }, useNow())} />
     </span>
   );
 }
