@@ -3,7 +3,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet 
 
 import { Empty, Page, Loading } from "../ui/page";
 import { Problem } from "../ui/problem";
-import { auditSearch, certificatesSearch, createSearch, secretsSearch, vaultSearch } from "./search";
+import { auditSearch, certificatesSearch, createSearch, secretsSearch, usesSearch, vaultSearch } from "./search";
 import { Shell } from "./shell";
 
 const root = createRootRoute({
@@ -55,6 +55,7 @@ const vaultSecret = createRoute({
 const uses = createRoute({
   getParentRoute: () => root,
   path: "/uses",
+  validateSearch: usesSearch,
   component: lazyRouteComponent(() => import("../screens/uses/uses"), "Uses"),
 });
 const certificates = createRoute({

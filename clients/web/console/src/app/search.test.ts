@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { auditSearch, certificatesSearch, createSearch, secretsSearch, vaultSearch } from "./search";
+import { auditSearch, certificatesSearch, createSearch, secretsSearch, vaultSearch, usesSearch } from "./search";
 
 test("a filter of secrets is what stands in the address", () => {
   const search = { search: "pump", state: ["failed", "degraded"], origin: "unmanaged", usedBy: "Device/camera-7", expiring: true, sort: "-name" };
@@ -49,4 +49,9 @@ test("a new synced secret begins with one vault secret or with several, each onc
 test("a kind of list that there is not counts as left out", () => {
   expect(certificatesSearch({ kind: "issuer", list: "plant-list" })).toEqual({ kind: "issuer", list: "plant-list" });
   expect(certificatesSearch({ kind: "none", expiring: "yes" })).toEqual({});
+});
+
+test("uses are searched and narrowed to the broken ones by the address", () => {
+  expect(usesSearch({ search: "opc", broken: true })).toEqual({ search: "opc", broken: true });
+  expect(usesSearch({ search: "", broken: "yes" })).toEqual({});
 });

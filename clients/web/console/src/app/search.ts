@@ -117,6 +117,18 @@ export function certificatesSearch(raw: Raw): CertificatesSearch {
   });
 }
 
+/** The filters of the uses. */
+export interface UsesSearch {
+  /** Part of a resource, a field, a synced secret or a key. */
+  readonly search?: string;
+  /** Only resources that can't work. */
+  readonly broken?: boolean;
+}
+
+export function usesSearch(raw: Raw): UsesSearch {
+  return given({ search: text(raw["search"]), broken: raw["broken"] === true ? true : undefined });
+}
+
 /** Texts, each once; a single one needs no list. */
 function texts(raw: unknown): readonly string[] | undefined {
   const found = (Array.isArray(raw) ? raw : [raw]).map(text).filter((one) => one !== undefined);

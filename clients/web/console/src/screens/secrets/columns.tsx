@@ -24,9 +24,9 @@ const useStyles = makeStyles({
 
 export function columnsOf(now: number): readonly Column<SecretRow>[] {
   return [
-    { id: "name", title: "Name", width: "minmax(8rem, 2fr)", sortBy: ({ id }) => id, cell: (row) => <Name row={row} /> },
+    { id: "name", title: "Name", width: "minmax(8rem, 1.5fr)", sortBy: ({ id }) => id, cell: (row) => <Name row={row} /> },
     { id: "state", title: "State", width: "7rem", sortBy: urgencyOf, cell: ({ secret }) => <StateBadge state={secret.state} /> },
-    { id: "keys", title: "Keys", width: "minmax(6rem, 1fr)", from: 820, cell: ({ keys }) => <Keys keys={keys} /> },
+    { id: "keys", title: "Keys", width: "minmax(9rem, 1fr)", from: 820, cell: ({ keys }) => <Keys keys={keys} /> },
     {
       id: "users",
       title: "Used by",

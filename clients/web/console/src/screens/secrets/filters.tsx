@@ -24,7 +24,7 @@ const PAUSE_MS = 150;
 const useStyles = makeStyles({
   filters: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS },
   line: { display: "flex", flexWrap: "wrap", alignItems: "center", gap: tokens.spacingHorizontalS },
-  search: { flexGrow: 1, flexBasis: "16rem", maxWidth: "32rem" },
+  search: { flexGrow: 1, flexBasis: "16rem", maxWidth: "32rem", "@media (max-width: 640px)": { maxWidth: "none", flexBasis: "100%" } },
 });
 
 interface FiltersProps {

@@ -5,7 +5,7 @@ import { useState, type ReactNode } from "react";
 /** More than anybody scrolls through; typing finds the others. */
 const SHOWN = 50;
 
-const useStyles = makeStyles({ pick: { minWidth: "10rem", maxWidth: "16rem" } });
+const useStyles = makeStyles({ pick: { minWidth: "8rem", flexGrow: 1, flexBasis: "9rem", maxWidth: "16rem", "@media (max-width: 640px)": { maxWidth: "none" } } });
 
 interface PickProps {
   readonly label: string;

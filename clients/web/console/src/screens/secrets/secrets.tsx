@@ -3,13 +3,14 @@ import type { SyncedSecret } from "@iotoperations/secret-service-client";
 import { Button, Menu, MenuItem, MenuList, MenuPopover, MenuTrigger } from "@fluentui/react-components";
 import { AddRegular, ArrowDownloadRegular } from "@fluentui/react-icons";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useDeferredValue, useEffect, useMemo, useState, type ReactNode } from "react";
+import { useDeferredValue, useMemo, useState, type ReactNode } from "react";
 
 import { useLive } from "../../api/connection";
 import { useLiveSecrets, useUsages } from "../../api/hooks";
 import type { LiveSnapshot } from "../../api/live";
 import type { SecretsSearch } from "../../app/search";
 import { ActionButton } from "../../ui/action";
+import { useNow } from "../../ui/now";
 import { Empty, Loading, Page } from "../../ui/page";
 import { Problem } from "../../ui/problem";
 import { DataTable } from "../../ui/table";
@@ -21,8 +22,6 @@ import { filtered, isNarrowed } from "./filter";
 import { Filters } from "./filters";
 import { Rows, usersOf, type SecretRow } from "./rows";
 import { SelectionBar } from "./selection-bar";
-
-const MINUTE_MS = 60_000;
 
 export function Secrets(): ReactNode {
   const live = useLiveSecrets();
@@ -45,7 +44,7 @@ function All({ live }: { live: LiveSnapshot }): ReactNode {
   const usages = useUsages();
   const users = useMemo(() => usages.data && usersOf(usages.data), [usages.data]);
   const { search, change } = useFilters();
-  const now = useNow();
+  const now = useNow().getTime();
   const [making] = useState(() => new Rows());
   const rows = useMemo(() => making.of(live.secrets, users), [making, live.secrets, users]);
   // What is typed stands in its field at once; the table may follow a moment later.
@@ -159,16 +158,6 @@ function useFilters(): { search: SecretsSearch; change: (change: Change) => void
 function changed(before: SecretsSearch, change: Change): SecretsSearch {
   const after = change === "clear" ? { sort: before.sort } : { ...before, ...change };
   return Object.fromEntries(Object.entries(after).filter(([, part]) => part !== undefined && part !== false));
-}
-
-/** The time, to the minute: enough for what expires in days. */
-function useNow(): number {
-  const [now, setNow] = useState(() => Date.now());
-  useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), MINUTE_MS);
-    return () => clearInterval(timer);
-  }, []);
-  return now;
 }
 
 /** What is selected and still there, as it is now. */
