@@ -50,7 +50,7 @@ export function columnsOf(onAction: OnAction): readonly Column<Entry>[] {
     {
       id: "list",
       title: "List",
-      width: "minmax(8rem, 1.3fr)",
+      width: "minmax(8rem, 2fr)",
       from: 700,
       sortBy: ({ list }) => list.id,
       cell: ({ list }) => (
@@ -64,14 +64,14 @@ export function columnsOf(onAction: OnAction): readonly Column<Entry>[] {
       id: "issuer",
       title: "Issuer",
       width: "minmax(8rem, 1.2fr)",
-      from: 1_150,
+      from: 1_250,
       sortBy: ({ reference }) => reference.certificate?.issuer,
       cell: ({ reference: { certificate } }) => <span title={certificate?.issuer}>{certificate?.issuer}</span>,
     },
     {
       id: "until",
       title: "Valid until",
-      width: "minmax(9rem, 17rem)",
+      width: "minmax(9rem, 15.5rem)",
       sortBy: ({ reference }) => {
         const end = endOf(reference);
         return end && timestampMs(end);
@@ -88,7 +88,7 @@ export function columnsOf(onAction: OnAction): readonly Column<Entry>[] {
     {
       id: "vaultSecret",
       title: "Vault secret",
-      width: "minmax(8rem, 1.3fr)",
+      width: "minmax(8rem, 2fr)",
       from: 900,
       sortBy: ({ reference }) => reference.vaultSecret,
       cell: ({ reference: { vaultSecret } }) => (

@@ -20,7 +20,7 @@ import { Link } from "../../app/navigation";
 import { CopyText } from "../../ui/copy";
 import { Facts } from "../../ui/facts";
 import { Time } from "../../ui/time";
-import { CertificateFacts } from "./facts";
+import { CertificateFacts } from "../../ui/certificate-facts";
 import { wordsOfKind } from "./list-field";
 import type { EntryAction } from "./columns";
 import type { Entry } from "./lists";

@@ -3,7 +3,7 @@ import { Button, Card, Field, Input, makeStyles, MessageBar, MessageBarBody, Tex
 import { ArrowUploadRegular, DismissRegular } from "@fluentui/react-icons";
 import { useRef, useState, type DragEvent, type ReactNode } from "react";
 
-import { CertificateFacts } from "./facts";
+import { CertificateFacts } from "../../ui/certificate-facts";
 import { problemOf, vaultSecretOfFile, type ChosenFile } from "./files";
 import { EXTENSIONS } from "./names";
 

@@ -25,7 +25,7 @@ import { CommandsButton } from "../../ui/commands";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
 import { replaceEntry } from "./changes";
-import { CertificateFacts } from "./facts";
+import { CertificateFacts } from "../../ui/certificate-facts";
 import { FileFacts, FilePicker } from "./file-rows";
 import { readFiles, type ChosenFile } from "./files";
 import { unchangeable, type Entry } from "./lists";

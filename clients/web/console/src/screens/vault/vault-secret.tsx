@@ -1,8 +1,240 @@
-/** VaultSecret. */
-import type { ReactNode } from "react";
+/** One secret in the vault, without its value. */
+import { makeStyles, MessageBar, MessageBarBody, MessageBarTitle, Spinner, Text, tokens } from "@fluentui/react-components";
+import { AddRegular, ArrowSyncRegular, EditRegular, HistoryRegular } from "@fluentui/react-icons";
+import { NotFoundError, type VaultSecret as VaultSecretMessage, type VaultSecretVersion } from "@iotoperations/secret-service-client";
+import { SecretService } from "@iotoperations/secret-service-client/v1";
+import { useParams } from "@tanstack/react-router";
+import { useMemo, useState, type ReactNode } from "react";
 
-import { Page } from "../../ui/page";
+import { useLiveSecrets, useVaultSecret, useVaultSecretVersions } from "../../api/hooks";
+import { Link, LinkButton } from "../../app/navigation";
+import { wordsOfEncoding } from "../../references/names";
+import { wordsOfContentType } from "../../references/vault-pick";
+import { ActionButton } from "../../ui/action";
+import { CertificateFacts } from "../../ui/certificate-facts";
+import { CommandsButton } from "../../ui/commands";
+import { CopyText } from "../../ui/copy";
+import { Facts } from "../../ui/facts";
+import { Loading, Page, Section } from "../../ui/page";
+import { Problem } from "../../ui/problem";
+import { Time } from "../../ui/time";
+import { validityOf } from "../../ui/validity";
+import { ValidityBadge } from "../../ui/validity-badge";
+import { ChangeDialog } from "./change";
+import { EnableDialog } from "./enable";
+import { NewVersion } from "./new-version";
+import { RecoverCommands, useRecovery } from "./recover";
+import { Referrers } from "./referrers";
+import { linesOfTags } from "./tags";
+import { VaultProblem } from "./vault-problem";
+import { Versions, type VersionAction } from "./versions";
+import { latestOf, referrersOf, type Referrer } from "./who";
+
+const MANAGED = "The vault manages it as part of a certificate: change the certificate in the vault instead.";
+
+const useStyles = makeStyles({
+  line: { display: "inline-flex", flexWrap: "wrap", alignItems: "center", gap: tokens.spacingHorizontalS },
+  list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalL },
+});
 
 export function VaultSecret(): ReactNode {
-  return <Page title="VaultSecret">{null}</Page>;
+  const { id } = useParams({ from: "/vault/$id" });
+  // What is typed and open is of one secret.
+  return <Shown key={id} id={id} />;
+}
+
+function Shown({ id }: { id: string }): ReactNode {
+  const query = useVaultSecret(id);
+  const { data, error, refetch } = query;
+  if (data === undefined) {
+    return (
+      <Page title={id} subtitle="Vault secret">
+        {error === null ? <Loading what="the vault secret" /> : <Absent id={id} error={error} onRetry={() => void refetch()} />}
+      </Page>
+    );
+  }
+  return <Secret id={id} secret={data} error={error} onRetry={() => void refetch()} />;
+}
+
+/** It isn't there, or can't be read. */
+function Absent({ id, error, onRetry }: { id: string; error: unknown; onRetry: () => void }): ReactNode {
+  const styles = useStyles();
+  const recovering = useRecovery(onRetry);
+  if (!(error instanceof NotFoundError)) {
+    return <VaultProblem error={error} title="The vault secret can’t be read." onRetry={onRetry} />;
+  }
+  const isDeleted = error.reason === "VAULT_SECRET_DELETED";
+  return (
+    <>
+      <Problem error={error} title={isDeleted ? "It was deleted, and can be recovered." : "The vault doesn’t have it."} onRetry={onRetry} />
+      <div className={styles.line}>
+        {isDeleted && (
+          <>
+            <ActionButton
+              appearance="primary"
+              icon={recovering.isPending ? <Spinner size="tiny" /> : <HistoryRegular />}
+              method="RecoverVaultSecret"
+              resource={`vaultSecrets/${id}`}
+              unless={recovering.isPending ? "It is being recovered." : undefined}
+              onClick={() => recovering.mutate({ revision: id })}
+            >
+              Recover it
+            </ActionButton>
+            <RecoverCommands id={id} />
+          </>
+        )}
+        <Link to="/vault" search={{ search: id }}>
+          Look for the name in the vault
+        </Link>
+      </div>
+      {recovering.error !== null && <Problem error={recovering.error} />}
+      <ReferrersOfAbsent id={id} />
+    </>
+  );
+}
+
+/** Who still refers to what isn't there. */
+function ReferrersOfAbsent({ id }: { id: string }): ReactNode {
+  const referrers = useReferrers(id);
+  return referrers.length === 0 ? null : <Referrers referrers={referrers} />;
+}
+
+function useReferrers(id: string): readonly Referrer[] {
+  const { secrets } = useLiveSecrets();
+  return useMemo(() => referrersOf(`vaultSecrets/${id}`, secrets), [id, secrets]);
+}
+
+type Open = { readonly what: "version" } | { readonly what: VersionAction; readonly version: VaultSecretVersion | undefined };
+
+interface SecretProps {
+  readonly id: string;
+  readonly secret: VaultSecretMessage;
+  readonly error: unknown;
+  readonly onRetry: () => void;
+}
+
+function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
+  const versions = useVaultSecretVersions(id);
+  const referrers = useReferrers(id);
+  const [open, setOpen] = useState<Open>();
+  const listed = versions.data?.pages.flatMap((page) => page.versions) ?? [];
+  const latest = latestOf(listed);
+  return (
+    <Page
+      title={id}
+      subtitle="Vault secret"
+      actions={<Actions id={id} secret={secret} onOpen={(what) => setOpen(what === "version" ? { what } : { what, version: undefined })} />}
+    >
+      {error !== null && <VaultProblem error={error} title="It can’t be read again; this is as it was before." onRetry={onRetry} />}
+      <Attributes secret={secret} />
+      <Referrers referrers={referrers} latest={latest} />
+      <Versions
+        query={versions}
+        versions={listed}
+        referrers={referrers}
+        managed={secret.managed ? MANAGED : undefined}
+        id={id}
+        onAction={(what, version) => setOpen({ what, version })}
+      />
+      <Certificates referrers={referrers} />
+      {open?.what === "version" && <NewVersion id={id} secret={secret} onClose={() => setOpen(undefined)} />}
+      {open?.what === "change" && (
+        <ChangeDialog id={id} secret={secret} version={open.version ?? listed[0]} isLatest={isLatest(open.version, latest)} onClose={() => setOpen(undefined)} />
+      )}
+      {open?.what === "enable" && open.version !== undefined && (
+        <EnableDialog id={id} version={open.version} isLatest={isLatest(open.version, latest)} referrers={referrers} onClose={() => setOpen(undefined)} />
+      )}
+    </Page>
+  );
+}
+
+function isLatest(version: VaultSecretVersion | undefined, latest: string): boolean {
+  return version === undefined || version.name.endsWith(`/${latest}`);
+}
+
+interface ActionsProps {
+  readonly id: string;
+  readonly secret: VaultSecretMessage;
+  readonly onOpen: (what: "version" | "change") => void;
+}
+
+function Actions({ id, secret, onOpen }: ActionsProps): ReactNode {
+  const unless = secret.managed ? MANAGED : undefined;
+  return (
+    <>
+      <LinkButton to="/new" search={{ vaultSecret: [id] }} appearance="primary" icon={<ArrowSyncRegular />}>
+        Sync it
+      </LinkButton>
+      <ActionButton icon={<AddRegular />} method="AddVaultSecretVersion" resource={secret.name} unless={unless} onClick={() => onOpen("version")}>
+        New version
+      </ActionButton>
+      <ActionButton icon={<EditRegular />} method="UpdateVaultSecret" resource={secret.name} unless={unless} onClick={() => onOpen("change")}>
+        Change attributes
+      </ActionButton>
+      <CommandsButton
+        method={SecretService.method.getVaultSecret}
+        request={{ name: secret.name }}
+        words={["vault", "list", "--contains", id]}
+        note="The CLI lists what has the name or contains it."
+      />
+    </>
+  );
+}
+
+function Attributes({ secret }: { secret: VaultSecretMessage }): ReactNode {
+  const styles = useStyles();
+  const validity = validityOf(secret);
+  const tags = linesOfTags(secret.tags);
+  const type = wordsOfContentType(secret.contentType, secret.managed);
+  return (
+    <Section title="Attributes">
+      {secret.managed && (
+        <MessageBar intent="info" layout="multiline">
+          <MessageBarBody>
+            <MessageBarTitle>Part of a certificate.</MessageBarTitle> {MANAGED}
+          </MessageBarBody>
+        </MessageBar>
+      )}
+      <Facts
+        facts={[
+          ["Name", <CopyText key="name" text={secret.name.replace(/^vaultSecrets\//, "")} label="Copy the name" />],
+          ["State of the latest version", validity.kind === "valid" ? "Enabled" : <ValidityBadge key="state" validity={validity} />],
+          ["Content type", secret.contentType === type ? type : `${type} · ${secret.contentType}`],
+          ["Encoding", wordsOfEncoding(secret.encoding)],
+          ["Created", secret.createTime && <Time value={secret.createTime} />],
+          ["Updated", secret.updateTime && <Time value={secret.updateTime} />],
+          ["Activation date", secret.notBeforeTime ? <Time value={secret.notBeforeTime} /> : "None: it is valid from the beginning"],
+          ["Expiration date", secret.expireTime ? <Time value={secret.expireTime} /> : "None: it doesn’t expire"],
+          [
+            "Tags",
+            tags.length > 0 && (
+              <ul className={styles.list}>
+                {tags.map((tag) => (
+                  <li key={tag}>{tag}</li>
+                ))}
+              </ul>
+            ),
+          ],
+        ]}
+      />
+    </Section>
+  );
+}
+
+/** What the edge told of certificates in it: one for each version and part that somebody has. */
+function Certificates({ referrers }: { referrers: readonly Referrer[] }): ReactNode {
+  const found = referrers.flatMap(({ secret, key, id }) => {
+    const certificate = secret.references.find((reference) => reference.key === key)?.certificate;
+    return certificate === undefined ? [] : [{ certificate, where: `${id}/${key}` }];
+  });
+  // Many keys may have the same one.
+  const unique = new Map(found.map(({ certificate, where }) => [certificate.sha256Thumbprint, { certificate, where }]));
+  return unique.size === 0 ? null : (
+    <Section title="Certificate">
+      {[...unique].map(([thumbprint, { certificate, where }]) => (
+        <CertificateFacts key={thumbprint} facts={certificate} more={[["Seen at the edge in", where]]} />
+      ))}
+      <Text>This is what the edge has. The service reads certificates there, not in the vault.</Text>
+    </Section>
+  );
 }

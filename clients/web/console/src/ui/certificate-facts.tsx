@@ -3,11 +3,11 @@ import type { CertificateFacts as FactsMessage } from "@iotoperations/secret-ser
 import { makeStyles, Text, tokens } from "@fluentui/react-components";
 import type { ReactNode } from "react";
 
-import { CopyText } from "../../ui/copy";
-import { Facts } from "../../ui/facts";
-import { Time } from "../../ui/time";
-import { validityOf } from "../../ui/validity";
-import { ValidityBadge } from "../../ui/validity-badge";
+import { CopyText } from "./copy";
+import { Facts } from "./facts";
+import { Time } from "./time";
+import { validityOf } from "./validity";
+import { ValidityBadge } from "./validity-badge";
 
 const useStyles = makeStyles({ date: { display: "inline-flex", flexWrap: "wrap", gap: tokens.spacingHorizontalS } });
 

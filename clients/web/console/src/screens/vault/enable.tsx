@@ -1,0 +1,94 @@
+/** A version is switched off or on. */
+import {
+  Button,
+  Dialog,
+  DialogActions,
+  DialogBody,
+  DialogContent,
+  DialogSurface,
+  DialogTitle,
+  makeStyles,
+  Spinner,
+  Text,
+  tokens,
+} from "@fluentui/react-components";
+import { idOf, type VaultSecretVersion } from "@iotoperations/secret-service-client";
+import { SecretService } from "@iotoperations/secret-service-client/v1";
+import type { ReactNode } from "react";
+
+import { useChange } from "../../api/change";
+import { useClient } from "../../api/connection";
+import { ActionButton } from "../../ui/action";
+import { CommandsButton } from "../../ui/commands";
+import { useNotify } from "../../ui/notify";
+import { Problem } from "../../ui/problem";
+import { reachedBy, type Referrer } from "./who";
+
+const useStyles = makeStyles({ content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM } });
+
+interface EnableProps {
+  readonly id: string;
+  readonly version: VaultSecretVersion;
+  readonly isLatest: boolean;
+  readonly referrers: readonly Referrer[];
+  readonly onClose: () => void;
+}
+
+/** Asks first, with what it means for the edge. */
+export function EnableDialog({ id, version: chosen, isLatest, referrers, onClose }: EnableProps): ReactNode {
+  const client = useClient();
+  const notify = useNotify();
+  const name = `vaultSecrets/${id}`;
+  const version = idOf(chosen.name);
+  const enabled = !chosen.enabled;
+  const verb = enabled ? "Enable" : "Disable";
+  const changing = useChange((_: undefined, requestId) => client.updateVaultSecret(name, { enabled }, { version, requestId }), {
+    onDone: () => {
+      notify.done(`The version ${version} of ${id} is ${enabled ? "enabled" : "disabled"}.`);
+      onClose();
+    },
+  });
+  const reached = [...new Set(reachedBy(version, isLatest, referrers).map((referrer) => referrer.id))];
+  return (
+    <Dialog open onOpenChange={(_, { open }) => !open && onClose()}>
+      <DialogSurface>
+        <DialogBody>
+          <DialogTitle>
+            {verb} {isLatest ? "the latest version" : "a version"} of {id}?
+          </DialogTitle>
+          <DialogContent className={useStyles().content}>
+            <Text>Version {version}</Text>
+            {enabled ? (
+              <Text>It can be read again, and what refers to it is synced.</Text>
+            ) : (
+              <Text>
+                A disabled version is no longer read, by nobody. The edge keeps the value that it has; what refers to the version is
+                Degraded with the reason VaultSecretDisabled until it is enabled{isLatest && " or there is a new version"}.
+              </Text>
+            )}
+            <Text>{reached.length === 0 ? "No synced secret refers to it." : `It reaches ${reached.join(", ")}.`}</Text>
+            {changing.error !== null && <Problem error={changing.error} />}
+          </DialogContent>
+          <DialogActions fluid>
+            <CommandsButton
+              method={SecretService.method.updateVaultSecret}
+              request={{ vaultSecret: { name, enabled }, updateMask: { paths: ["enabled"] }, version }}
+              words={["vault", "update", id, "--version", version, enabled ? "--enable" : "--disable"]}
+            />
+            <Button onClick={onClose}>Cancel</Button>
+            <ActionButton
+              appearance="primary"
+              method="UpdateVaultSecret"
+              resource={name}
+              unless={changing.isPending ? "It is being changed." : undefined}
+              icon={changing.isPending ? <Spinner size="tiny" /> : null}
+              onClick={() => changing.mutate(undefined)}
+            >
+              {verb}
+            </ActionButton>
+          </DialogActions>
+        </DialogBody>
+      </DialogSurface>
+    </Dialog>
+  );
+}
