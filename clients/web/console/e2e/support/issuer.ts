@@ -1,4 +1,5 @@
 /** A certified OpenID Connect provider on loopback: oidc-provider of npm, with its own pages to sign in on. */
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
@@ -22,13 +23,11 @@ export class Issuer {
 
   private constructor(private readonly server: Server) {}
 
-  /** Starts one; `redirectUris` is asked when the first request comes, because the page's address is not known before. */
-  static async start(identity: Identity, redirectUris: () => readonly string[]): Promise<Issuer> {
-    let answer: ReturnType<Provider["callback"]> | undefined;
-    const server = createServer(identity, (request, response) => {
-      answer ??= issuer.#provider(redirectUris()).callback();
-      answer(request, response);
-    });
+  #answer: ReturnType<Provider["callback"]> | undefined;
+
+  /** Starts one. */
+  static async start(identity: Identity): Promise<Issuer> {
+    const server = createServer(identity, (request, response) => issuer.#answered(request, response));
     const issuer = new Issuer(server);
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -38,6 +37,11 @@ export class Issuer {
   /** What its tokens call it. */
   get url(): string {
     return `https://localhost:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  /** Lets a page sign people in; the service, which fetches keys before, must run to say where its page is. */
+  register(origin: string): void {
+    this.#answer = this.#provider([`${origin}/signed-in`]).callback();
   }
 
   async stop(): Promise<void> {
@@ -53,6 +57,11 @@ export class Issuer {
     await window.getByRole("button", { name: "Sign-in" }).click();
     await Promise.all([window.waitForEvent("close"), window.getByRole("button", { name: "Continue" }).click()]);
     expect(window.isClosed()).toBe(true);
+  }
+
+  #answered(request: IncomingMessage, response: ServerResponse): void {
+    this.#answer ??= this.#provider([]).callback();
+    this.#answer(request, response);
   }
 
   #provider(redirectUris: readonly string[]): Provider {

@@ -32,10 +32,9 @@ export const test = base.extend<{ readonly watched: Watched; readonly people: un
     // eslint-disable-next-line no-empty-pattern
     async ({}, use) => {
       const dev = await Dev.start();
-      let page: string | undefined;
-      const issuer = await Issuer.start(certificateFor(dev.data), () => [`${page ?? ""}/signed-in`]);
+      const issuer = await Issuer.start(certificateFor(dev.data));
       const serve = await Serve.start(dev, issuer);
-      page = serve.url;
+      issuer.register(serve.url);
       await use({ dev, issuer, serve });
       await serve.stop();
       await issuer.stop();
@@ -56,9 +55,9 @@ export const test = base.extend<{ readonly watched: Watched; readonly people: un
   baseURL: async ({ site }, use) => use(site.serve.url),
   // The authority of the issuer's certificate is the `dev`'s own.
   ignoreHTTPSErrors: true,
-  // eslint-disable-next-line no-empty-pattern
-  watched: async ({}, use) => {
+  watched: async ({ site }, use) => {
     const watched = new Watched();
+    watched.ignore(site.issuer.url);
     await use(watched);
     watched.check();
   },

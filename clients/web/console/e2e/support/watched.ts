@@ -12,10 +12,16 @@ export class Watched {
   /** All addresses that pages had. */
   readonly addresses: string[] = [];
   readonly #allowed: RegExp[] = [];
+  readonly #others: string[] = [];
 
   /** Lets something happen. */
   allow(expected: RegExp): void {
     this.#allowed.push(expected);
+  }
+
+  /** Leaves pages of another origin alone. */
+  ignore(origin: string): void {
+    this.#others.push(origin);
   }
 
   /** Watches all pages of a context, those that are still to come included. */
@@ -40,7 +46,7 @@ export class Watched {
   #attach(page: Page): void {
     page.on("console", (message) => {
       this.said.push(message.text());
-      if (message.type() === "error" || message.type() === "warning") {
+      if ((message.type() === "error" || message.type() === "warning") && !this.#others.some((other) => page.url().startsWith(other))) {
         this.#problems.push(`console: ${message.text()} (${message.location().url})`);
       }
     });
