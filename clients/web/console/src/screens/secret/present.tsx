@@ -114,7 +114,7 @@ function Actions({ secret, sync, edit, show }: ActionsProps): ReactNode {
       >
         {sync.isPending ? "Syncing…" : "Sync now"}
       </ActionButton>
-      <ActionButton method="UpdateSyncedSecret" resource={name} unless={why} onClick={edit}>
+      <ActionButton method="UpdateSyncedSecret" resource={name} unless={why} onClick={() => edit()}>
         Edit
       </ActionButton>
       <ActionButton
