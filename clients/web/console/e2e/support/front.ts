@@ -14,12 +14,11 @@ const TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
   ".svg": "image/svg+xml",
 };
-const STANDIN_POLICY = "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 const SECURITY = ["content-security-policy", "x-content-type-options", "referrer-policy", "cross-origin-opener-policy"];
 
 /** The server. */
 export class Front {
-  #headers: OutgoingHttpHeaders = {};
+  readonly #headers: OutgoingHttpHeaders = {};
   readonly #server: Server;
 
   private constructor(
@@ -43,7 +42,6 @@ export class Front {
         front.#headers[name] = value;
       }
     }
-    front.#headers["content-security-policy"] ??= STANDIN_POLICY;
     front.#server.listen(0, "127.0.0.1");
     await once(front.#server, "listening");
     return front;
@@ -61,11 +59,6 @@ export class Front {
 
   #answer(asked: IncomingMessage, answer: ServerResponse): void {
     const path = normalize(new URL(asked.url ?? "/", "http://page").pathname);
-    if (path === "/console.json" && this.#headers["content-security-policy"] === STANDIN_POLICY) {
-      answer.setHeader("content-type", "application/json");
-      answer.end(JSON.stringify({ version: "0.1.0", authentication: { kinds: ["anonymous"] } }));
-      return;
-    }
     if (path === "/console.json" || path.startsWith("/iotoperations.")) {
       this.#passOn(asked, answer);
       return;
