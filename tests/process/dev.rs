@@ -87,6 +87,22 @@ async fn something_is_missing(client: &mut SecretServiceClient<Channel>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn dev_mode_serves_the_console_and_prints_its_address_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let dev = dev(directory.path()).await;
+    let console = dev.told["console"].as_str().unwrap();
+    assert_eq!(console, format!("http://{}/", dev.told["grpc"].as_str().unwrap()));
+    let page = reqwest::get(console).await.unwrap();
+    assert_eq!(page.status(), 200);
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let settings: Value = reqwest::get(format!("{console}console.json")).await.unwrap().json().await.unwrap();
+    assert_eq!(settings["authentication"]["kinds"], serde_json::json!(["anonymous"]));
+    let output = std::fs::read_to_string(directory.path().join("output")).unwrap();
+    let first = output.lines().find(|line| line.contains("127.0.0.1:")).unwrap();
+    assert_eq!(first.split_whitespace().collect::<Vec<_>>(), ["Console", console], "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dev_mode_prints_its_endpoints_and_keeps_its_data_after_a_kill() {
     let directory = TempDir::new().unwrap();
     let mut first = dev(directory.path()).await;
