@@ -101,7 +101,7 @@ async fn a_user_of_the_issuer_is_told_who_they_are_until_when_and_that_groups_ar
         whoami(&issuer.sign(&issuer.claims_but("grace", json!({ "groups": ["line-1"], "exp": exp })))).await;
     assert_eq!((&*grace.user, grace.authentication()), ("oidc:grace", caller::Authentication::OpenidConnect));
     assert_eq!(grace.groups, ["oidc:line-1", "system:authenticated"]);
-    assert_eq!((grace.expire_time.unwrap().seconds as u64, grace.groups_incomplete), (exp as u64, false));
+    assert_eq!((grace.expire_time.unwrap().seconds as u64, grace.groups_incomplete), (exp, false));
     let ada = whoami(&issuer.sign(&issuer.claims_but("ada", json!({ "groups": null })))).await;
     assert!(ada.groups_incomplete);
     let viewer = whoami(&world.token("viewer", AUDIENCE).await).await;

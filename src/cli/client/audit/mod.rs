@@ -22,7 +22,7 @@ pub(in crate::cli) struct Audit {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    List(List),
+    List(Box<List>),
     Verify(files::Verify),
     Export(files::Export),
 }
