@@ -25,7 +25,7 @@ const POLICY: [&str; 12] = [
 ];
 
 /// Nothing of the device, except that people can copy what they see.
-const PERMISSIONS: &str = "accelerometer=(), autoplay=(), bluetooth=(), browsing-topics=(), camera=(), clipboard-read=(), \
+const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), clipboard-read=(), \
                            clipboard-write=(self), display-capture=(), encrypted-media=(), fullscreen=(), gamepad=(), \
                            geolocation=(), gyroscope=(), hid=(), identity-credentials-get=(), idle-detection=(), \
                            keyboard-map=(), local-fonts=(), magnetometer=(), microphone=(), midi=(), \

@@ -1,1 +1,0 @@
-import{a as e,i as t,t as n}from"./index-Cf7oD26w.js";var r=e(t(),1);function i(){return(0,r.jsx)(n,{title:`Vault`,children:null})}export{i as Vault};
