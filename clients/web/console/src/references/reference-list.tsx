@@ -5,6 +5,7 @@ import { useState, type ReactNode } from "react";
 
 import { AddReferenceMenu } from "./add-reference";
 import { hasLines, keyFor, newDraft, vaultSecretOf, type DraftReference, type Slot, type Source } from "./draft-reference";
+import { UploadButton } from "./upload-button";
 import { problemOfKey, proposedVaultSecretName } from "./names";
 import { NewSecretDialog } from "./new-secret-dialog";
 import { SourceText } from "./source-text";
@@ -18,6 +19,7 @@ const useStyles = makeStyles({
   key: { width: "min(20rem, 100%)" },
   muted: { color: tokens.colorNeutralForeground3 },
   buttons: { display: "flex", flexWrap: "wrap", gap: tokens.spacingHorizontalS },
+  title: { margin: 0 },
   code: { fontFamily: tokens.fontFamilyMonospace },
 });
 
@@ -89,8 +91,9 @@ export function ReferenceList(props: ReferenceListProps): ReactNode {
         ))}
       </ul>
       {anyKeys && (
-        <div>
+        <div className={styles.buttons}>
           <AddReferenceMenu onAdd={(dialog) => setOpen({ dialog })} label={references.length === 0 ? "Add reference" : "Add another reference"} />
+          <UploadButton {...props} />
         </div>
       )}
       {open !== undefined && <OpenDialog {...props} open={open} onOpen={setOpen} />}
@@ -170,7 +173,7 @@ function Head({ slot }: { slot: Slot }): ReactNode {
   const styles = useStyles();
   return (
     <div className={styles.head}>
-      <Text as="h3" weight="semibold">
+      <Text as="h3" weight="semibold" className={styles.title}>
         {slot.title}
       </Text>
       <Caption1 className={styles.muted}>

@@ -22,7 +22,10 @@ const useStyles = makeStyles({
     containerType: "inline-size",
     border: `1px solid ${tokens.colorNeutralStroke1}`,
     borderRadius: tokens.borderRadiusMedium,
-    ":focus-visible": { outline: `2px solid ${tokens.colorStrokeFocus2}` },
+    ":focus-visible": {
+      outline: `2px solid ${tokens.colorStrokeFocus2}`,
+      "& [data-active=true]": { boxShadow: `inset 0 0 0 2px ${tokens.colorStrokeFocus2}` },
+    },
   },
   rows: { position: "relative" },
   row: {
@@ -40,7 +43,6 @@ const useStyles = makeStyles({
     ":hover": { backgroundColor: tokens.colorNeutralBackground1Hover },
     [NARROW]: { gridTemplateColumns: "1.25rem minmax(0, 1fr) auto" },
   },
-  active: { boxShadow: `inset 0 0 0 2px ${tokens.colorStrokeFocus2}` },
   picked: { backgroundColor: tokens.colorNeutralBackground1Selected },
   names: { display: "flex", flexDirection: "column", minWidth: 0 },
   one: { overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" },
@@ -113,7 +115,8 @@ export function VaultList({ label, secrets, picked, multiple, onToggle, onEnd }:
               aria-selected={picked.has(secret.name)}
               aria-posinset={index + 1}
               aria-setsize={onEnd === undefined ? secrets.length : -1}
-              className={mergeClasses(styles.row, picked.has(secret.name) && styles.picked, index === current && styles.active)}
+              className={mergeClasses(styles.row, picked.has(secret.name) && styles.picked)}
+              data-active={index === current}
               style={{ height: ROW_HEIGHT, transform: `translateY(${start}px)` }}
               onClick={() => {
                 setActive(index);

@@ -9,7 +9,6 @@ import { usePurposes } from "../../api/hooks";
 import { ReferenceList } from "../../references/reference-list";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
-import { useNotify } from "../../ui/notify";
 import { Loading, Page, Section } from "../../ui/page";
 import { Problem } from "../../ui/problem";
 import { useCreation } from "./creation";
@@ -51,7 +50,6 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
   const styles = useStyles();
   const search = useSearch({ from: "/new" });
   const navigate = useNavigate();
-  const notify = useNotify();
   const entry = useForm(purposes, search);
   const { creation, check, create, reset } = useCreation();
   const [checked, setChecked] = useState(false);
@@ -73,7 +71,6 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
       setDone({ references: form.references.map(({ key, slot }) => ({ key, ...(slot !== undefined && { slot }) })), purpose });
       // The values have been sent: nothing keeps them.
       clear();
-      notify.done(`${form.name} is created.`);
     }
   };
 

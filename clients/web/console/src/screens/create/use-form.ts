@@ -15,7 +15,7 @@ interface Entered extends Omit<Form, "name" | "purpose"> {
 
 const NOTHING: Entered = { references: [], name: undefined, description: "", labels: "", secretType: "" };
 
-export function useForm(purposes: readonly SecretPurpose[], { purpose: chosen, vaultSecret }: CreateSearch) {
+export function useForm(purposes: readonly SecretPurpose[], { purpose: chosen, vaultSecret = [] }: CreateSearch) {
   const { byName } = useLiveSecrets();
   // An address may name a purpose that this service doesn't have.
   const purpose = purposes.find(({ id }) => id === chosen);
@@ -46,12 +46,14 @@ export function useForm(purposes: readonly SecretPurpose[], { purpose: chosen, v
 /** How the address names no purpose at all. */
 export const ANYTHING = "-";
 
-/** With the vault secret that the address names. */
-function beginning(vaultSecret: string | undefined): DraftReference[] {
-  if (vaultSecret === undefined) {
-    return [];
+/** With the vault secrets that the address names. */
+function beginning(vaultSecrets: readonly string[]): DraftReference[] {
+  const references: DraftReference[] = [];
+  for (const id of vaultSecrets) {
+    const pick = { vaultSecret: `vaultSecrets/${id}`, version: "", part: Part.UNSPECIFIED, encoding: Encoding.UNSPECIFIED };
+    const source = { kind: "existing", pick } as const;
+    const keys = references.map(({ key }) => key);
+    references.push(newDraft(keyFor(source, keys), source));
   }
-  const pick = { vaultSecret: `vaultSecrets/${vaultSecret}`, version: "", part: Part.UNSPECIFIED, encoding: Encoding.UNSPECIFIED };
-  const source = { kind: "existing", pick } as const;
-  return [newDraft(keyFor(source, []), source)];
+  return references;
 }
