@@ -17,6 +17,7 @@ test("what another release recorded stands as it is", () => {
   expect(wordsOfEvent({ action: "Moved", outcome: "OK" })).toBe("Moved");
   expect(wordsOfAction("Moved")).toBe("Moved");
   expect(wordsOfOutcome("DATA_LOSS")).toBe("DATA_LOSS");
+  expect(wordsOfOutcome("VaultSecretDisabled")).toBe("Vault secret disabled");
 });
 
 test("every action that the audit documents has words", () => {

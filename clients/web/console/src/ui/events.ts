@@ -112,9 +112,9 @@ const OUTCOMES: Readonly<Record<string, string>> = {
 /** The outcomes that there are, as filters name them. */
 export const OUTCOME_NAMES: readonly string[] = Object.keys(OUTCOMES);
 
-/** An outcome in a word or two; the code itself where this page doesn't know it. */
+/** An outcome in a word or two: that of a code, or what a condition's reason such as `VaultSecretDisabled` says in words. */
 export function wordsOfOutcome(outcome: string): string {
-  return OUTCOMES[outcome] ?? outcome;
+  return OUTCOMES[outcome] ?? capital(outcome.replaceAll(/(?<=[a-z])(?=[A-Z])/g, " ").replaceAll(/ [A-Z](?=[a-z])/g, (first) => first.toLowerCase()));
 }
 
 function capital(text: string): string {

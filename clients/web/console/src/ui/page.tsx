@@ -16,7 +16,6 @@ const useStyles = makeStyles({
   filling: { height: "100%" },
   head: { display: "flex", flexWrap: "wrap", alignItems: "center", justifyContent: "space-between", gap: tokens.spacingHorizontalM },
   title: { ...typographyStyles.title2, margin: 0, outlineStyle: "none", overflowWrap: "anywhere" },
-  heading: { margin: 0 },
   titles: { display: "flex", flexDirection: "column", minWidth: 0 },
   actions: { display: "flex", flexWrap: "wrap", gap: tokens.spacingHorizontalS },
   middle: {
@@ -28,6 +27,7 @@ const useStyles = makeStyles({
     textAlign: "center",
   },
   section: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, minWidth: 0 },
+  heading: { margin: 0 },
   muted: { color: tokens.colorNeutralForeground3 },
 });
 
@@ -73,7 +73,9 @@ export function Section({ title, actions, children }: { title: string; actions?:
   return (
     <section className={styles.section} aria-label={title}>
       <div className={styles.head}>
-        <Subtitle1 as="h2" className={styles.heading}>{title}</Subtitle1>
+        <Subtitle1 as="h2" className={styles.heading}>
+          {title}
+        </Subtitle1>
         {actions}
       </div>
       {children}

@@ -16,8 +16,8 @@ const SHOWN: readonly StateName[] = ["failed", "degraded", "pending", "synced", 
 const useStyles = makeStyles({
   counts: {
     display: "grid",
-    gridTemplateColumns: "repeat(auto-fill, minmax(8.5rem, 1fr))",
-    gap: tokens.spacingHorizontalM,
+    gridTemplateColumns: "repeat(auto-fill, minmax(7.5rem, 1fr))",
+    gap: tokens.spacingHorizontalS,
     margin: 0,
     padding: 0,
     listStyleType: "none",

@@ -34,14 +34,14 @@ export function Overview(): ReactNode {
       <CountsPanel />
       <div className={styles.columns}>
         <div className={styles.column}>
+          <VaultPanel />
           <StalePanel />
           <BrokenUsesPanel />
-          <ExpiryPanel />
         </div>
         <div className={styles.column}>
-          <VaultPanel />
-          <YouPanel />
+          <ExpiryPanel />
           <ChangesPanel />
+          <YouPanel />
         </div>
       </div>
     </Page>

@@ -101,7 +101,7 @@ function VaultSecretHint({ id }: { id: string }): ReactNode {
     data !== undefined && (
       <>
         That is a vault secret:{" "}
-        <Link to="/new" search={{ vaultSecret: id }}>
+        <Link to="/new" search={{ vaultSecret: [id] }}>
           sync it
         </Link>
         .
