@@ -54,7 +54,7 @@ export class Dev {
   #front: Front | undefined;
   readonly directory = mkdtempSync(join(tmpdir(), "console-"));
 
-  constructor(private readonly options: readonly string[] = []) {}
+  constructor(public options: readonly string[] = []) {}
 
   /** Starts one, and waits until it is ready. */
   static async start(...options: string[]): Promise<Dev> {
