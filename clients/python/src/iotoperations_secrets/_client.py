@@ -39,6 +39,7 @@ from ._resume import Resumption, filter_of
 from ._types import (
     Added,
     AuditEvent,
+    Caller,
     CheckedResource,
     Deleted,
     Encoding,
@@ -612,25 +613,45 @@ class SecretServiceClient:
         self,
         *,
         resource: str = "",
+        actor: str = "",
+        action: str = "",
+        outcome: str = "",
+        failed_only: bool = False,
         since_time: datetime | None = None,
+        until_time: datetime | None = None,
         page_size: int = 0,
         page_token: str = "",
         timeout: Span | None = None,
     ) -> Pager[AuditEvent]:
-        """Who did what, when, with which result; newest first. ``resource`` is a full name."""
+        """Who did what, when, with which result; newest first, and only that for which all that is given holds.
+
+        ``resource`` is a full name. Texts are compared exactly with those of the events.
+        """
 
         def fetch(token: str) -> Page[AuditEvent]:
             request = pb.ListAuditEventsRequest(
                 page_size=page_size,
                 page_token=token,
                 resource=resource,
+                actor=actor,
+                action=action,
+                outcome=outcome,
+                failed_only=failed_only,
                 since_time=timestamp(since_time),
+                until_time=timestamp(until_time),
             )
             answer = self._call("ListAuditEvents", Sealed(request), timeout)
             items = tuple(read(AuditEvent, item) for item in answer.audit_events)
             return Page(items, answer.next_page_token)
 
         return Pager(fetch, page_token)
+
+    # ---- The caller ----
+
+    def get_caller(self, *, resource: str = "", timeout: Span | None = None) -> Caller:
+        """Who the caller is and which methods they may call, for every name or for one resource, and why not others."""
+        request = Sealed(pb.GetCallerRequest(name="caller", resource=resource))
+        return read(Caller, self._call("GetCaller", request, timeout))
 
     # ---- The way of every call ----
 

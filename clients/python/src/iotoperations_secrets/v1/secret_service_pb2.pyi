@@ -1586,17 +1586,38 @@ Global___AuditEvent: _TypeAlias = AuditEvent  # noqa: Y015
 
 @_typing.final
 class ListAuditEventsRequest(_message.Message):
+    """Every set field must match."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     RESOURCE_FIELD_NUMBER: _builtins.int
     SINCE_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    FAILED_ONLY_FIELD_NUMBER: _builtins.int
+    UNTIL_TIME_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
     resource: _builtins.str
+    actor: _builtins.str
+    """Exactly as in AuditEvent."""
+    action: _builtins.str
+    """Exactly as in AuditEvent: "CreateSyncedSecret"."""
+    outcome: _builtins.str
+    """Exactly as in AuditEvent: "PERMISSION_DENIED"."""
+    failed_only: _builtins.bool
+    """Only those with another outcome than "OK" and "ACCEPTED"."""
     @_builtins.property
-    def since_time(self) -> _timestamp_pb2.Timestamp: ...
+    def since_time(self) -> _timestamp_pb2.Timestamp:
+        """Not before."""
+
+    @_builtins.property
+    def until_time(self) -> _timestamp_pb2.Timestamp:
+        """Before, not at this time."""
+
     def __init__(
         self,
         *,
@@ -1604,10 +1625,15 @@ class ListAuditEventsRequest(_message.Message):
         page_token: _builtins.str = ...,
         resource: _builtins.str = ...,
         since_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        action: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        failed_only: _builtins.bool = ...,
+        until_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["since_time", b"since_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since_time", b"since_time", "until_time", b"until_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "resource", b"resource", "since_time", b"since_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "failed_only", b"failed_only", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "resource", b"resource", "since_time", b"since_time", "until_time", b"until_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1933,3 +1959,173 @@ class ListSecretPurposesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListSecretPurposesResponse: _TypeAlias = ListSecretPurposesResponse  # noqa: Y015
+
+@_typing.final
+class GetCallerRequest(_message.Message):
+    """---- The caller -----------------------------------------------------------------------------------------------------"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """"caller"."""
+    resource: _builtins.str
+    """"syncedSecrets/{id}" or "vaultSecrets/{vault secret name}", which need not exist: the permissions of methods that name one
+    are those for it. If empty, they are for every name.
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        resource: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCallerRequest: _TypeAlias = GetCallerRequest  # noqa: Y015
+
+@_typing.final
+class Caller(_message.Message):
+    """Who calls, as their credentials say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Authentication:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _AuthenticationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Caller._Authentication.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        AUTHENTICATION_UNSPECIFIED: Caller._Authentication.ValueType  # 0
+        AUTHENTICATION_NONE: Caller._Authentication.ValueType  # 1
+        """Not at all: where the configuration lets callers on the service's machine do everything."""
+        AUTHENTICATION_CLUSTER_TOKEN: Caller._Authentication.ValueType  # 2
+        """With a token that the cluster accepts, such as a service account's."""
+        AUTHENTICATION_CLIENT_CERTIFICATE: Caller._Authentication.ValueType  # 3
+        AUTHENTICATION_OPENID_CONNECT: Caller._Authentication.ValueType  # 4
+        """With a token of the OpenID Connect issuer."""
+
+    class Authentication(_Authentication, metaclass=_AuthenticationEnumTypeWrapper):
+        """How the caller proved who they are."""
+
+    AUTHENTICATION_UNSPECIFIED: Caller.Authentication.ValueType  # 0
+    AUTHENTICATION_NONE: Caller.Authentication.ValueType  # 1
+    """Not at all: where the configuration lets callers on the service's machine do everything."""
+    AUTHENTICATION_CLUSTER_TOKEN: Caller.Authentication.ValueType  # 2
+    """With a token that the cluster accepts, such as a service account's."""
+    AUTHENTICATION_CLIENT_CERTIFICATE: Caller.Authentication.ValueType  # 3
+    AUTHENTICATION_OPENID_CONNECT: Caller.Authentication.ValueType  # 4
+    """With a token of the OpenID Connect issuer."""
+
+    NAME_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    GROUPS_INCOMPLETE_FIELD_NUMBER: _builtins.int
+    AUTHENTICATION_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    PERMISSIONS_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Always "caller"."""
+    user: _builtins.str
+    """As in Roles and the audit: "system:serviceaccount:azure-iot-operations:aio-opc-supervisor"."""
+    groups_incomplete: _builtins.bool
+    """Whether the token leaves out groups, which then grant nothing."""
+    authentication: Global___Caller.Authentication.ValueType
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in Roles."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the credentials expire; absent if they don't say."""
+
+    @_builtins.property
+    def permissions(self) -> _containers.RepeatedCompositeFieldContainer[Global___MethodPermission]:
+        """Of each method but GetCaller, in the order of the contract."""
+
+    @_builtins.property
+    def reference(self) -> Global___MethodPermission:
+        """Whether a reference may name a vault secret that exists ("Add from Azure Key Vault"), which creating, adopting and updating
+        need for each one that is new. "Create new" needs what CreateVaultSecret needs. Without `method`.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        user: _builtins.str = ...,
+        groups: _abc.Iterable[_builtins.str] | None = ...,
+        groups_incomplete: _builtins.bool = ...,
+        authentication: Global___Caller.Authentication.ValueType = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        permissions: _abc.Iterable[Global___MethodPermission] | None = ...,
+        reference: Global___MethodPermission | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "reference", b"reference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authentication", b"authentication", "expire_time", b"expire_time", "groups", b"groups", "groups_incomplete", b"groups_incomplete", "name", b"name", "permissions", b"permissions", "reference", b"reference", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Caller: _TypeAlias = Caller  # noqa: Y015
+
+@_typing.final
+class MethodPermission(_message.Message):
+    """Whether the caller may call a method."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Access:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _AccessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[MethodPermission._Access.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACCESS_UNSPECIFIED: MethodPermission._Access.ValueType  # 0
+        ACCESS_ALLOWED: MethodPermission._Access.ValueType  # 1
+        """For the resource of the request, or else for every name."""
+        ACCESS_DENIED: MethodPermission._Access.ValueType  # 2
+        ACCESS_NOT_ALL_NAMES: MethodPermission._Access.ValueType  # 3
+        """Not for every name, but maybe for single ones, by a Role with resourceNames or a rule: a request with `resource` tells."""
+
+    class Access(_Access, metaclass=_AccessEnumTypeWrapper): ...
+    ACCESS_UNSPECIFIED: MethodPermission.Access.ValueType  # 0
+    ACCESS_ALLOWED: MethodPermission.Access.ValueType  # 1
+    """For the resource of the request, or else for every name."""
+    ACCESS_DENIED: MethodPermission.Access.ValueType  # 2
+    ACCESS_NOT_ALL_NAMES: MethodPermission.Access.ValueType  # 3
+    """Not for every name, but maybe for single ones, by a Role with resourceNames or a rule: a request with `resource` tells."""
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """"CreateSyncedSecret" """
+    access: Global___MethodPermission.Access.ValueType
+    reason: _builtins.str
+    """Empty if ALLOWED. Otherwise that of the error that the call would get: CALLER_FORBIDDEN if the cluster doesn't grant it,
+    NAME_NOT_ALLOWED if only rules of the configuration are in the way.
+    """
+    message: _builtins.str
+    """For people: what is missing, and how it is granted. Empty if ALLOWED."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        access: Global___MethodPermission.Access.ValueType = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "message", b"message", "method", b"method", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MethodPermission: _TypeAlias = MethodPermission  # noqa: Y015

@@ -136,6 +136,11 @@ class SecretServiceStub(object):
                 request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListAuditEventsRequest.SerializeToString,
                 response_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListAuditEventsResponse.FromString,
                 _registered_method=True)
+        self.GetCaller = channel.unary_unary(
+                '/iotoperations.secrets.v1.SecretService/GetCaller',
+                request_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.GetCallerRequest.SerializeToString,
+                response_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.Caller.FromString,
+                _registered_method=True)
 
 
 class SecretServiceServicer(object):
@@ -288,6 +293,15 @@ class SecretServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCaller(self, request, context):
+        """---- The caller ---------------------------------------------------------------------------------------------------
+        Who the caller is and which methods they may call: what a user interface greys out, and why. Everybody who is authenticated
+        may ask. UNAVAILABLE while the cluster can't decide, as every method.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SecretServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -390,6 +404,11 @@ def add_SecretServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEvents,
                     request_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListAuditEventsRequest.FromString,
                     response_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'GetCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCaller,
+                    request_deserializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.GetCallerRequest.FromString,
+                    response_serializer=iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.Caller.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -934,6 +953,33 @@ class SecretService(object):
             '/iotoperations.secrets.v1.SecretService/ListAuditEvents',
             iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListAuditEventsRequest.SerializeToString,
             iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/iotoperations.secrets.v1.SecretService/GetCaller',
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.GetCallerRequest.SerializeToString,
+            iotoperations_dot_secrets_dot_v1_dot_secret__service__pb2.Caller.FromString,
             options,
             channel_credentials,
             insecure,

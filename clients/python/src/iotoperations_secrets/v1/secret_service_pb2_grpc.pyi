@@ -92,6 +92,11 @@ class SecretServiceStub:
     """---- History ------------------------------------------------------------------------------------------------------
     The audit: who did what, when, with which result. Newest first.
     """
+    GetCaller: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.GetCallerRequest, _secret_service_pb2.Caller]
+    """---- The caller ---------------------------------------------------------------------------------------------------
+    Who the caller is and which methods they may call: what a user interface greys out, and why. Everybody who is authenticated
+    may ask. UNAVAILABLE while the cluster can't decide, as every method.
+    """
 
 @_typing.type_check_only
 class SecretServiceAsyncStub(SecretServiceStub):
@@ -152,6 +157,11 @@ class SecretServiceAsyncStub(SecretServiceStub):
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ListAuditEventsRequest, _secret_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """---- History ------------------------------------------------------------------------------------------------------
     The audit: who did what, when, with which result. Newest first.
+    """
+    GetCaller: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.GetCallerRequest, _secret_service_pb2.Caller]  # type: ignore[assignment]
+    """---- The caller ---------------------------------------------------------------------------------------------------
+    Who the caller is and which methods they may call: what a user interface greys out, and why. Everybody who is authenticated
+    may ask. UNAVAILABLE while the cluster can't decide, as every method.
     """
 
 class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -330,6 +340,17 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_secret_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_secret_service_pb2.ListAuditEventsResponse]]:
         """---- History ------------------------------------------------------------------------------------------------------
         The audit: who did what, when, with which result. Newest first.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCaller(
+        self,
+        request: _secret_service_pb2.GetCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secret_service_pb2.Caller, _abc.Awaitable[_secret_service_pb2.Caller]]:
+        """---- The caller ---------------------------------------------------------------------------------------------------
+        Who the caller is and which methods they may call: what a user interface greys out, and why. Everybody who is authenticated
+        may ask. UNAVAILABLE while the cluster can't decide, as every method.
         """
 
 def add_SecretServiceServicer_to_server(servicer: SecretServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

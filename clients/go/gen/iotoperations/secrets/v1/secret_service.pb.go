@@ -462,6 +462,115 @@ func (WatchSyncedSecretsResponse_Type) EnumDescriptor() ([]byte, []int) {
 	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{25, 0}
 }
 
+// How the caller proved who they are.
+type Caller_Authentication int32
+
+const (
+	Caller_AUTHENTICATION_UNSPECIFIED        Caller_Authentication = 0
+	Caller_AUTHENTICATION_NONE               Caller_Authentication = 1 // Not at all: where the configuration lets callers on the service's machine do everything.
+	Caller_AUTHENTICATION_CLUSTER_TOKEN      Caller_Authentication = 2 // With a token that the cluster accepts, such as a service account's.
+	Caller_AUTHENTICATION_CLIENT_CERTIFICATE Caller_Authentication = 3
+	Caller_AUTHENTICATION_OPENID_CONNECT     Caller_Authentication = 4 // With a token of the OpenID Connect issuer.
+)
+
+// Enum value maps for Caller_Authentication.
+var (
+	Caller_Authentication_name = map[int32]string{
+		0: "AUTHENTICATION_UNSPECIFIED",
+		1: "AUTHENTICATION_NONE",
+		2: "AUTHENTICATION_CLUSTER_TOKEN",
+		3: "AUTHENTICATION_CLIENT_CERTIFICATE",
+		4: "AUTHENTICATION_OPENID_CONNECT",
+	}
+	Caller_Authentication_value = map[string]int32{
+		"AUTHENTICATION_UNSPECIFIED":        0,
+		"AUTHENTICATION_NONE":               1,
+		"AUTHENTICATION_CLUSTER_TOKEN":      2,
+		"AUTHENTICATION_CLIENT_CERTIFICATE": 3,
+		"AUTHENTICATION_OPENID_CONNECT":     4,
+	}
+)
+
+func (x Caller_Authentication) Enum() *Caller_Authentication {
+	p := new(Caller_Authentication)
+	*p = x
+	return p
+}
+
+func (x Caller_Authentication) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Caller_Authentication) Descriptor() protoreflect.EnumDescriptor {
+	return file_iotoperations_secrets_v1_secret_service_proto_enumTypes[8].Descriptor()
+}
+
+func (Caller_Authentication) Type() protoreflect.EnumType {
+	return &file_iotoperations_secrets_v1_secret_service_proto_enumTypes[8]
+}
+
+func (x Caller_Authentication) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Caller_Authentication.Descriptor instead.
+func (Caller_Authentication) EnumDescriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{45, 0}
+}
+
+type MethodPermission_Access int32
+
+const (
+	MethodPermission_ACCESS_UNSPECIFIED MethodPermission_Access = 0
+	MethodPermission_ACCESS_ALLOWED     MethodPermission_Access = 1 // For the resource of the request, or else for every name.
+	MethodPermission_ACCESS_DENIED      MethodPermission_Access = 2
+	// Not for every name, but maybe for single ones, by a Role with resourceNames or a rule: a request with `resource` tells.
+	MethodPermission_ACCESS_NOT_ALL_NAMES MethodPermission_Access = 3
+)
+
+// Enum value maps for MethodPermission_Access.
+var (
+	MethodPermission_Access_name = map[int32]string{
+		0: "ACCESS_UNSPECIFIED",
+		1: "ACCESS_ALLOWED",
+		2: "ACCESS_DENIED",
+		3: "ACCESS_NOT_ALL_NAMES",
+	}
+	MethodPermission_Access_value = map[string]int32{
+		"ACCESS_UNSPECIFIED":   0,
+		"ACCESS_ALLOWED":       1,
+		"ACCESS_DENIED":        2,
+		"ACCESS_NOT_ALL_NAMES": 3,
+	}
+)
+
+func (x MethodPermission_Access) Enum() *MethodPermission_Access {
+	p := new(MethodPermission_Access)
+	*p = x
+	return p
+}
+
+func (x MethodPermission_Access) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MethodPermission_Access) Descriptor() protoreflect.EnumDescriptor {
+	return file_iotoperations_secrets_v1_secret_service_proto_enumTypes[9].Descriptor()
+}
+
+func (MethodPermission_Access) Type() protoreflect.EnumType {
+	return &file_iotoperations_secrets_v1_secret_service_proto_enumTypes[9]
+}
+
+func (x MethodPermission_Access) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MethodPermission_Access.Descriptor instead.
+func (MethodPermission_Access) EnumDescriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{46, 0}
+}
+
 type Vault struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // Always "vault".
@@ -3035,12 +3144,18 @@ func (x *AuditEvent) GetRequestId() string {
 	return ""
 }
 
+// Every set field must match.
 type ListAuditEventsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PageSize      int32                  `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken     string                 `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	Resource      string                 `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
-	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`
+	SinceTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since_time,json=sinceTime,proto3" json:"since_time,omitempty"`     // Not before.
+	Actor         string                 `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`                              // Exactly as in AuditEvent.
+	Action        string                 `protobuf:"bytes,6,opt,name=action,proto3" json:"action,omitempty"`                            // Exactly as in AuditEvent: "CreateSyncedSecret".
+	Outcome       string                 `protobuf:"bytes,7,opt,name=outcome,proto3" json:"outcome,omitempty"`                          // Exactly as in AuditEvent: "PERMISSION_DENIED".
+	FailedOnly    bool                   `protobuf:"varint,8,opt,name=failed_only,json=failedOnly,proto3" json:"failed_only,omitempty"` // Only those with another outcome than "OK" and "ACCEPTED".
+	UntilTime     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=until_time,json=untilTime,proto3" json:"until_time,omitempty"`     // Before, not at this time.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3099,6 +3214,41 @@ func (x *ListAuditEventsRequest) GetResource() string {
 func (x *ListAuditEventsRequest) GetSinceTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.SinceTime
+	}
+	return nil
+}
+
+func (x *ListAuditEventsRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *ListAuditEventsRequest) GetFailedOnly() bool {
+	if x != nil {
+		return x.FailedOnly
+	}
+	return false
+}
+
+func (x *ListAuditEventsRequest) GetUntilTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UntilTime
 	}
 	return nil
 }
@@ -3731,6 +3881,234 @@ func (x *ListSecretPurposesResponse) GetNextPageToken() string {
 	return ""
 }
 
+type GetCallerRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "caller".
+	// "syncedSecrets/{id}" or "vaultSecrets/{vault secret name}", which need not exist: the permissions of methods that name one
+	// are those for it. If empty, they are for every name.
+	Resource      string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCallerRequest) Reset() {
+	*x = GetCallerRequest{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCallerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCallerRequest) ProtoMessage() {}
+
+func (x *GetCallerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCallerRequest.ProtoReflect.Descriptor instead.
+func (*GetCallerRequest) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *GetCallerRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetCallerRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+// Who calls, as their credentials say.
+type Caller struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`                                                  // Always "caller".
+	User             string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`                                                  // As in Roles and the audit: "system:serviceaccount:azure-iot-operations:aio-opc-supervisor".
+	Groups           []string               `protobuf:"bytes,3,rep,name=groups,proto3" json:"groups,omitempty"`                                              // As in Roles.
+	GroupsIncomplete bool                   `protobuf:"varint,4,opt,name=groups_incomplete,json=groupsIncomplete,proto3" json:"groups_incomplete,omitempty"` // Whether the token leaves out groups, which then grant nothing.
+	Authentication   Caller_Authentication  `protobuf:"varint,5,opt,name=authentication,proto3,enum=iotoperations.secrets.v1.Caller_Authentication" json:"authentication,omitempty"`
+	ExpireTime       *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"` // When the credentials expire; absent if they don't say.
+	Permissions      []*MethodPermission    `protobuf:"bytes,7,rep,name=permissions,proto3" json:"permissions,omitempty"`                 // Of each method but GetCaller, in the order of the contract.
+	// Whether a reference may name a vault secret that exists ("Add from Azure Key Vault"), which creating, adopting and updating
+	// need for each one that is new. "Create new" needs what CreateVaultSecret needs. Without `method`.
+	Reference     *MethodPermission `protobuf:"bytes,8,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Caller) Reset() {
+	*x = Caller{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Caller) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Caller) ProtoMessage() {}
+
+func (x *Caller) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Caller.ProtoReflect.Descriptor instead.
+func (*Caller) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Caller) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Caller) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *Caller) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *Caller) GetGroupsIncomplete() bool {
+	if x != nil {
+		return x.GroupsIncomplete
+	}
+	return false
+}
+
+func (x *Caller) GetAuthentication() Caller_Authentication {
+	if x != nil {
+		return x.Authentication
+	}
+	return Caller_AUTHENTICATION_UNSPECIFIED
+}
+
+func (x *Caller) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+func (x *Caller) GetPermissions() []*MethodPermission {
+	if x != nil {
+		return x.Permissions
+	}
+	return nil
+}
+
+func (x *Caller) GetReference() *MethodPermission {
+	if x != nil {
+		return x.Reference
+	}
+	return nil
+}
+
+// Whether the caller may call a method.
+type MethodPermission struct {
+	state  protoimpl.MessageState  `protogen:"open.v1"`
+	Method string                  `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"` // "CreateSyncedSecret"
+	Access MethodPermission_Access `protobuf:"varint,2,opt,name=access,proto3,enum=iotoperations.secrets.v1.MethodPermission_Access" json:"access,omitempty"`
+	// Empty if ALLOWED. Otherwise that of the error that the call would get: CALLER_FORBIDDEN if the cluster doesn't grant it,
+	// NAME_NOT_ALLOWED if only rules of the configuration are in the way.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message       string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"` // For people: what is missing, and how it is granted. Empty if ALLOWED.
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MethodPermission) Reset() {
+	*x = MethodPermission{}
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MethodPermission) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MethodPermission) ProtoMessage() {}
+
+func (x *MethodPermission) ProtoReflect() protoreflect.Message {
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MethodPermission.ProtoReflect.Descriptor instead.
+func (*MethodPermission) Descriptor() ([]byte, []int) {
+	return file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *MethodPermission) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *MethodPermission) GetAccess() MethodPermission_Access {
+	if x != nil {
+		return x.Access
+	}
+	return MethodPermission_ACCESS_UNSPECIFIED
+}
+
+func (x *MethodPermission) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *MethodPermission) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type SyncedSecretFilter_UsedBy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // "AssetEndpointProfile"; all its resources if `resource` is empty.
@@ -3742,7 +4120,7 @@ type SyncedSecretFilter_UsedBy struct {
 
 func (x *SyncedSecretFilter_UsedBy) Reset() {
 	*x = SyncedSecretFilter_UsedBy{}
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[49]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3754,7 +4132,7 @@ func (x *SyncedSecretFilter_UsedBy) String() string {
 func (*SyncedSecretFilter_UsedBy) ProtoMessage() {}
 
 func (x *SyncedSecretFilter_UsedBy) ProtoReflect() protoreflect.Message {
-	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[49]
+	mi := &file_iotoperations_secrets_v1_secret_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4107,14 +4485,21 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\aoutcome\x18\x06 \x01(\tR\aoutcome\x12\x16\n" +
 	"\x06detail\x18\a \x01(\tR\x06detail\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\b \x01(\tR\trequestId\"\xab\x01\n" +
+	"request_id\x18\b \x01(\tR\trequestId\"\xcf\x02\n" +
 	"\x16ListAuditEventsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x1a\n" +
 	"\bresource\x18\x03 \x01(\tR\bresource\x129\n" +
 	"\n" +
-	"since_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\"\x8a\x01\n" +
+	"since_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tsinceTime\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06action\x18\x06 \x01(\tR\x06action\x12\x18\n" +
+	"\aoutcome\x18\a \x01(\tR\aoutcome\x12\x1f\n" +
+	"\vfailed_only\x18\b \x01(\bR\n" +
+	"failedOnly\x129\n" +
+	"\n" +
+	"until_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\tuntilTime\"\x8a\x01\n" +
 	"\x17ListAuditEventsResponse\x12G\n" +
 	"\faudit_events\x18\x01 \x03(\v2$.iotoperations.secrets.v1.AuditEventR\vauditEvents\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
@@ -4159,7 +4544,36 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"\x89\x01\n" +
 	"\x1aListSecretPurposesResponse\x12C\n" +
 	"\bpurposes\x18\x01 \x03(\v2'.iotoperations.secrets.v1.SecretPurposeR\bpurposes\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*_\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"B\n" +
+	"\x10GetCallerRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
+	"\bresource\x18\x02 \x01(\tR\bresource\"\xdb\x04\n" +
+	"\x06Caller\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
+	"\x06groups\x18\x03 \x03(\tR\x06groups\x12+\n" +
+	"\x11groups_incomplete\x18\x04 \x01(\bR\x10groupsIncomplete\x12W\n" +
+	"\x0eauthentication\x18\x05 \x01(\x0e2/.iotoperations.secrets.v1.Caller.AuthenticationR\x0eauthentication\x12;\n" +
+	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12L\n" +
+	"\vpermissions\x18\a \x03(\v2*.iotoperations.secrets.v1.MethodPermissionR\vpermissions\x12H\n" +
+	"\treference\x18\b \x01(\v2*.iotoperations.secrets.v1.MethodPermissionR\treference\"\xb5\x01\n" +
+	"\x0eAuthentication\x12\x1e\n" +
+	"\x1aAUTHENTICATION_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13AUTHENTICATION_NONE\x10\x01\x12 \n" +
+	"\x1cAUTHENTICATION_CLUSTER_TOKEN\x10\x02\x12%\n" +
+	"!AUTHENTICATION_CLIENT_CERTIFICATE\x10\x03\x12!\n" +
+	"\x1dAUTHENTICATION_OPENID_CONNECT\x10\x04\"\x8a\x02\n" +
+	"\x10MethodPermission\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12I\n" +
+	"\x06access\x18\x02 \x01(\x0e21.iotoperations.secrets.v1.MethodPermission.AccessR\x06access\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"a\n" +
+	"\x06Access\x12\x16\n" +
+	"\x12ACCESS_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eACCESS_ALLOWED\x10\x01\x12\x11\n" +
+	"\rACCESS_DENIED\x10\x02\x12\x18\n" +
+	"\x14ACCESS_NOT_ALL_NAMES\x10\x03*_\n" +
 	"\n" +
 	"SyncEngine\x12\x1b\n" +
 	"\x17SYNC_ENGINE_UNSPECIFIED\x10\x00\x12\x1c\n" +
@@ -4168,7 +4582,7 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x10SyncedSecretView\x12\"\n" +
 	"\x1eSYNCED_SECRET_VIEW_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18SYNCED_SECRET_VIEW_BASIC\x10\x01\x12\x1b\n" +
-	"\x17SYNCED_SECRET_VIEW_FULL\x10\x022\xc3\x12\n" +
+	"\x17SYNCED_SECRET_VIEW_FULL\x10\x022\x9e\x13\n" +
 	"\rSecretService\x12V\n" +
 	"\bGetVault\x12).iotoperations.secrets.v1.GetVaultRequest\x1a\x1f.iotoperations.secrets.v1.Vault\x12y\n" +
 	"\x10ListVaultSecrets\x121.iotoperations.secrets.v1.ListVaultSecretsRequest\x1a2.iotoperations.secrets.v1.ListVaultSecretsResponse\x12h\n" +
@@ -4189,7 +4603,8 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x10ListSecretUsages\x121.iotoperations.secrets.v1.ListSecretUsagesRequest\x1a2.iotoperations.secrets.v1.ListSecretUsagesResponse\x12p\n" +
 	"\rCheckResource\x12..iotoperations.secrets.v1.CheckResourceRequest\x1a/.iotoperations.secrets.v1.CheckResourceResponse\x12\x7f\n" +
 	"\x12ListSecretPurposes\x123.iotoperations.secrets.v1.ListSecretPurposesRequest\x1a4.iotoperations.secrets.v1.ListSecretPurposesResponse\x12v\n" +
-	"\x0fListAuditEvents\x120.iotoperations.secrets.v1.ListAuditEventsRequest\x1a1.iotoperations.secrets.v1.ListAuditEventsResponseB[ZYgithub.com/iotoperations/secret-service/clients/go/gen/iotoperations/secrets/v1;secretsv1b\x06proto3"
+	"\x0fListAuditEvents\x120.iotoperations.secrets.v1.ListAuditEventsRequest\x1a1.iotoperations.secrets.v1.ListAuditEventsResponse\x12Y\n" +
+	"\tGetCaller\x12*.iotoperations.secrets.v1.GetCallerRequest\x1a .iotoperations.secrets.v1.CallerB[ZYgithub.com/iotoperations/secret-service/clients/go/gen/iotoperations/secrets/v1;secretsv1b\x06proto3"
 
 var (
 	file_iotoperations_secrets_v1_secret_service_proto_rawDescOnce sync.Once
@@ -4203,8 +4618,8 @@ func file_iotoperations_secrets_v1_secret_service_proto_rawDescGZIP() []byte {
 	return file_iotoperations_secrets_v1_secret_service_proto_rawDescData
 }
 
-var file_iotoperations_secrets_v1_secret_service_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_iotoperations_secrets_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_iotoperations_secrets_v1_secret_service_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_iotoperations_secrets_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_iotoperations_secrets_v1_secret_service_proto_goTypes = []any{
 	(SyncEngine)(0),                         // 0: iotoperations.secrets.v1.SyncEngine
 	(SyncedSecretView)(0),                   // 1: iotoperations.secrets.v1.SyncedSecretView
@@ -4214,180 +4629,193 @@ var file_iotoperations_secrets_v1_secret_service_proto_goTypes = []any{
 	(SecretReference_Encoding)(0),           // 5: iotoperations.secrets.v1.SecretReference.Encoding
 	(Condition_Status)(0),                   // 6: iotoperations.secrets.v1.Condition.Status
 	(WatchSyncedSecretsResponse_Type)(0),    // 7: iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
-	(*Vault)(nil),                           // 8: iotoperations.secrets.v1.Vault
-	(*VaultSecret)(nil),                     // 9: iotoperations.secrets.v1.VaultSecret
-	(*VaultSecretVersion)(nil),              // 10: iotoperations.secrets.v1.VaultSecretVersion
-	(*NewVaultSecret)(nil),                  // 11: iotoperations.secrets.v1.NewVaultSecret
-	(*GetVaultRequest)(nil),                 // 12: iotoperations.secrets.v1.GetVaultRequest
-	(*ListVaultSecretsRequest)(nil),         // 13: iotoperations.secrets.v1.ListVaultSecretsRequest
-	(*ListVaultSecretsResponse)(nil),        // 14: iotoperations.secrets.v1.ListVaultSecretsResponse
-	(*GetVaultSecretRequest)(nil),           // 15: iotoperations.secrets.v1.GetVaultSecretRequest
-	(*ListVaultSecretVersionsRequest)(nil),  // 16: iotoperations.secrets.v1.ListVaultSecretVersionsRequest
-	(*ListVaultSecretVersionsResponse)(nil), // 17: iotoperations.secrets.v1.ListVaultSecretVersionsResponse
-	(*CreateVaultSecretRequest)(nil),        // 18: iotoperations.secrets.v1.CreateVaultSecretRequest
-	(*AddVaultSecretVersionRequest)(nil),    // 19: iotoperations.secrets.v1.AddVaultSecretVersionRequest
-	(*UpdateVaultSecretRequest)(nil),        // 20: iotoperations.secrets.v1.UpdateVaultSecretRequest
-	(*RecoverVaultSecretRequest)(nil),       // 21: iotoperations.secrets.v1.RecoverVaultSecretRequest
-	(*SyncedSecret)(nil),                    // 22: iotoperations.secrets.v1.SyncedSecret
-	(*SecretReference)(nil),                 // 23: iotoperations.secrets.v1.SecretReference
-	(*CertificateFacts)(nil),                // 24: iotoperations.secrets.v1.CertificateFacts
-	(*Condition)(nil),                       // 25: iotoperations.secrets.v1.Condition
-	(*SecretUsage)(nil),                     // 26: iotoperations.secrets.v1.SecretUsage
-	(*SyncedSecretFilter)(nil),              // 27: iotoperations.secrets.v1.SyncedSecretFilter
-	(*CreateSyncedSecretRequest)(nil),       // 28: iotoperations.secrets.v1.CreateSyncedSecretRequest
-	(*GetSyncedSecretRequest)(nil),          // 29: iotoperations.secrets.v1.GetSyncedSecretRequest
-	(*ListSyncedSecretsRequest)(nil),        // 30: iotoperations.secrets.v1.ListSyncedSecretsRequest
-	(*ListSyncedSecretsResponse)(nil),       // 31: iotoperations.secrets.v1.ListSyncedSecretsResponse
-	(*WatchSyncedSecretsRequest)(nil),       // 32: iotoperations.secrets.v1.WatchSyncedSecretsRequest
-	(*WatchSyncedSecretsResponse)(nil),      // 33: iotoperations.secrets.v1.WatchSyncedSecretsResponse
-	(*UpdateSyncedSecretRequest)(nil),       // 34: iotoperations.secrets.v1.UpdateSyncedSecretRequest
-	(*DeleteSyncedSecretRequest)(nil),       // 35: iotoperations.secrets.v1.DeleteSyncedSecretRequest
-	(*SyncSyncedSecretRequest)(nil),         // 36: iotoperations.secrets.v1.SyncSyncedSecretRequest
-	(*AdoptSyncedSecretRequest)(nil),        // 37: iotoperations.secrets.v1.AdoptSyncedSecretRequest
-	(*ListSecretUsagesRequest)(nil),         // 38: iotoperations.secrets.v1.ListSecretUsagesRequest
-	(*ListSecretUsagesResponse)(nil),        // 39: iotoperations.secrets.v1.ListSecretUsagesResponse
-	(*AuditEvent)(nil),                      // 40: iotoperations.secrets.v1.AuditEvent
-	(*ListAuditEventsRequest)(nil),          // 41: iotoperations.secrets.v1.ListAuditEventsRequest
-	(*ListAuditEventsResponse)(nil),         // 42: iotoperations.secrets.v1.ListAuditEventsResponse
-	(*CheckResourceRequest)(nil),            // 43: iotoperations.secrets.v1.CheckResourceRequest
-	(*CheckResourceResponse)(nil),           // 44: iotoperations.secrets.v1.CheckResourceResponse
-	(*CheckedResource)(nil),                 // 45: iotoperations.secrets.v1.CheckedResource
-	(*CheckedUsage)(nil),                    // 46: iotoperations.secrets.v1.CheckedUsage
-	(*SecretPurpose)(nil),                   // 47: iotoperations.secrets.v1.SecretPurpose
-	(*PurposeKey)(nil),                      // 48: iotoperations.secrets.v1.PurposeKey
-	(*PurposeField)(nil),                    // 49: iotoperations.secrets.v1.PurposeField
-	(*ListSecretPurposesRequest)(nil),       // 50: iotoperations.secrets.v1.ListSecretPurposesRequest
-	(*ListSecretPurposesResponse)(nil),      // 51: iotoperations.secrets.v1.ListSecretPurposesResponse
-	nil,                                     // 52: iotoperations.secrets.v1.VaultSecret.TagsEntry
-	nil,                                     // 53: iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
-	nil,                                     // 54: iotoperations.secrets.v1.NewVaultSecret.TagsEntry
-	nil,                                     // 55: iotoperations.secrets.v1.SyncedSecret.LabelsEntry
-	nil,                                     // 56: iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
-	(*SyncedSecretFilter_UsedBy)(nil),       // 57: iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
-	(*timestamppb.Timestamp)(nil),           // 58: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),           // 59: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),             // 60: google.protobuf.Duration
+	(Caller_Authentication)(0),              // 8: iotoperations.secrets.v1.Caller.Authentication
+	(MethodPermission_Access)(0),            // 9: iotoperations.secrets.v1.MethodPermission.Access
+	(*Vault)(nil),                           // 10: iotoperations.secrets.v1.Vault
+	(*VaultSecret)(nil),                     // 11: iotoperations.secrets.v1.VaultSecret
+	(*VaultSecretVersion)(nil),              // 12: iotoperations.secrets.v1.VaultSecretVersion
+	(*NewVaultSecret)(nil),                  // 13: iotoperations.secrets.v1.NewVaultSecret
+	(*GetVaultRequest)(nil),                 // 14: iotoperations.secrets.v1.GetVaultRequest
+	(*ListVaultSecretsRequest)(nil),         // 15: iotoperations.secrets.v1.ListVaultSecretsRequest
+	(*ListVaultSecretsResponse)(nil),        // 16: iotoperations.secrets.v1.ListVaultSecretsResponse
+	(*GetVaultSecretRequest)(nil),           // 17: iotoperations.secrets.v1.GetVaultSecretRequest
+	(*ListVaultSecretVersionsRequest)(nil),  // 18: iotoperations.secrets.v1.ListVaultSecretVersionsRequest
+	(*ListVaultSecretVersionsResponse)(nil), // 19: iotoperations.secrets.v1.ListVaultSecretVersionsResponse
+	(*CreateVaultSecretRequest)(nil),        // 20: iotoperations.secrets.v1.CreateVaultSecretRequest
+	(*AddVaultSecretVersionRequest)(nil),    // 21: iotoperations.secrets.v1.AddVaultSecretVersionRequest
+	(*UpdateVaultSecretRequest)(nil),        // 22: iotoperations.secrets.v1.UpdateVaultSecretRequest
+	(*RecoverVaultSecretRequest)(nil),       // 23: iotoperations.secrets.v1.RecoverVaultSecretRequest
+	(*SyncedSecret)(nil),                    // 24: iotoperations.secrets.v1.SyncedSecret
+	(*SecretReference)(nil),                 // 25: iotoperations.secrets.v1.SecretReference
+	(*CertificateFacts)(nil),                // 26: iotoperations.secrets.v1.CertificateFacts
+	(*Condition)(nil),                       // 27: iotoperations.secrets.v1.Condition
+	(*SecretUsage)(nil),                     // 28: iotoperations.secrets.v1.SecretUsage
+	(*SyncedSecretFilter)(nil),              // 29: iotoperations.secrets.v1.SyncedSecretFilter
+	(*CreateSyncedSecretRequest)(nil),       // 30: iotoperations.secrets.v1.CreateSyncedSecretRequest
+	(*GetSyncedSecretRequest)(nil),          // 31: iotoperations.secrets.v1.GetSyncedSecretRequest
+	(*ListSyncedSecretsRequest)(nil),        // 32: iotoperations.secrets.v1.ListSyncedSecretsRequest
+	(*ListSyncedSecretsResponse)(nil),       // 33: iotoperations.secrets.v1.ListSyncedSecretsResponse
+	(*WatchSyncedSecretsRequest)(nil),       // 34: iotoperations.secrets.v1.WatchSyncedSecretsRequest
+	(*WatchSyncedSecretsResponse)(nil),      // 35: iotoperations.secrets.v1.WatchSyncedSecretsResponse
+	(*UpdateSyncedSecretRequest)(nil),       // 36: iotoperations.secrets.v1.UpdateSyncedSecretRequest
+	(*DeleteSyncedSecretRequest)(nil),       // 37: iotoperations.secrets.v1.DeleteSyncedSecretRequest
+	(*SyncSyncedSecretRequest)(nil),         // 38: iotoperations.secrets.v1.SyncSyncedSecretRequest
+	(*AdoptSyncedSecretRequest)(nil),        // 39: iotoperations.secrets.v1.AdoptSyncedSecretRequest
+	(*ListSecretUsagesRequest)(nil),         // 40: iotoperations.secrets.v1.ListSecretUsagesRequest
+	(*ListSecretUsagesResponse)(nil),        // 41: iotoperations.secrets.v1.ListSecretUsagesResponse
+	(*AuditEvent)(nil),                      // 42: iotoperations.secrets.v1.AuditEvent
+	(*ListAuditEventsRequest)(nil),          // 43: iotoperations.secrets.v1.ListAuditEventsRequest
+	(*ListAuditEventsResponse)(nil),         // 44: iotoperations.secrets.v1.ListAuditEventsResponse
+	(*CheckResourceRequest)(nil),            // 45: iotoperations.secrets.v1.CheckResourceRequest
+	(*CheckResourceResponse)(nil),           // 46: iotoperations.secrets.v1.CheckResourceResponse
+	(*CheckedResource)(nil),                 // 47: iotoperations.secrets.v1.CheckedResource
+	(*CheckedUsage)(nil),                    // 48: iotoperations.secrets.v1.CheckedUsage
+	(*SecretPurpose)(nil),                   // 49: iotoperations.secrets.v1.SecretPurpose
+	(*PurposeKey)(nil),                      // 50: iotoperations.secrets.v1.PurposeKey
+	(*PurposeField)(nil),                    // 51: iotoperations.secrets.v1.PurposeField
+	(*ListSecretPurposesRequest)(nil),       // 52: iotoperations.secrets.v1.ListSecretPurposesRequest
+	(*ListSecretPurposesResponse)(nil),      // 53: iotoperations.secrets.v1.ListSecretPurposesResponse
+	(*GetCallerRequest)(nil),                // 54: iotoperations.secrets.v1.GetCallerRequest
+	(*Caller)(nil),                          // 55: iotoperations.secrets.v1.Caller
+	(*MethodPermission)(nil),                // 56: iotoperations.secrets.v1.MethodPermission
+	nil,                                     // 57: iotoperations.secrets.v1.VaultSecret.TagsEntry
+	nil,                                     // 58: iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
+	nil,                                     // 59: iotoperations.secrets.v1.NewVaultSecret.TagsEntry
+	nil,                                     // 60: iotoperations.secrets.v1.SyncedSecret.LabelsEntry
+	nil,                                     // 61: iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
+	(*SyncedSecretFilter_UsedBy)(nil),       // 62: iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
+	(*timestamppb.Timestamp)(nil),           // 63: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),           // 64: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),             // 65: google.protobuf.Duration
 }
 var file_iotoperations_secrets_v1_secret_service_proto_depIdxs = []int32{
-	0,  // 0: iotoperations.secrets.v1.Vault.engine:type_name -> iotoperations.secrets.v1.SyncEngine
-	25, // 1: iotoperations.secrets.v1.Vault.conditions:type_name -> iotoperations.secrets.v1.Condition
-	58, // 2: iotoperations.secrets.v1.Vault.check_time:type_name -> google.protobuf.Timestamp
-	58, // 3: iotoperations.secrets.v1.VaultSecret.create_time:type_name -> google.protobuf.Timestamp
-	58, // 4: iotoperations.secrets.v1.VaultSecret.update_time:type_name -> google.protobuf.Timestamp
-	58, // 5: iotoperations.secrets.v1.VaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
-	58, // 6: iotoperations.secrets.v1.VaultSecret.expire_time:type_name -> google.protobuf.Timestamp
-	52, // 7: iotoperations.secrets.v1.VaultSecret.tags:type_name -> iotoperations.secrets.v1.VaultSecret.TagsEntry
-	5,  // 8: iotoperations.secrets.v1.VaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
-	58, // 9: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
-	58, // 10: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
-	58, // 11: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
-	53, // 12: iotoperations.secrets.v1.VaultSecretVersion.tags:type_name -> iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
-	58, // 13: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
-	58, // 14: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
-	54, // 15: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
-	5,  // 16: iotoperations.secrets.v1.NewVaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
-	9,  // 17: iotoperations.secrets.v1.ListVaultSecretsResponse.vault_secrets:type_name -> iotoperations.secrets.v1.VaultSecret
-	10, // 18: iotoperations.secrets.v1.ListVaultSecretVersionsResponse.versions:type_name -> iotoperations.secrets.v1.VaultSecretVersion
-	11, // 19: iotoperations.secrets.v1.CreateVaultSecretRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	11, // 20: iotoperations.secrets.v1.AddVaultSecretVersionRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	9,  // 21: iotoperations.secrets.v1.UpdateVaultSecretRequest.vault_secret:type_name -> iotoperations.secrets.v1.VaultSecret
-	59, // 22: iotoperations.secrets.v1.UpdateVaultSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	23, // 23: iotoperations.secrets.v1.SyncedSecret.references:type_name -> iotoperations.secrets.v1.SecretReference
-	55, // 24: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
-	2,  // 25: iotoperations.secrets.v1.SyncedSecret.state:type_name -> iotoperations.secrets.v1.SyncedSecret.State
-	25, // 26: iotoperations.secrets.v1.SyncedSecret.conditions:type_name -> iotoperations.secrets.v1.Condition
-	3,  // 27: iotoperations.secrets.v1.SyncedSecret.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
-	26, // 28: iotoperations.secrets.v1.SyncedSecret.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	58, // 29: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
-	58, // 30: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
-	58, // 31: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
-	5,  // 32: iotoperations.secrets.v1.SecretReference.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
-	11, // 33: iotoperations.secrets.v1.SecretReference.create:type_name -> iotoperations.secrets.v1.NewVaultSecret
-	58, // 34: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
-	25, // 35: iotoperations.secrets.v1.SecretReference.problem:type_name -> iotoperations.secrets.v1.Condition
-	4,  // 36: iotoperations.secrets.v1.SecretReference.part:type_name -> iotoperations.secrets.v1.SecretReference.Part
-	24, // 37: iotoperations.secrets.v1.SecretReference.certificate:type_name -> iotoperations.secrets.v1.CertificateFacts
-	58, // 38: iotoperations.secrets.v1.CertificateFacts.not_before_time:type_name -> google.protobuf.Timestamp
-	58, // 39: iotoperations.secrets.v1.CertificateFacts.expire_time:type_name -> google.protobuf.Timestamp
-	6,  // 40: iotoperations.secrets.v1.Condition.status:type_name -> iotoperations.secrets.v1.Condition.Status
-	58, // 41: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
-	2,  // 42: iotoperations.secrets.v1.SyncedSecretFilter.states:type_name -> iotoperations.secrets.v1.SyncedSecret.State
-	3,  // 43: iotoperations.secrets.v1.SyncedSecretFilter.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
-	57, // 44: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
-	56, // 45: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
-	22, // 46: iotoperations.secrets.v1.CreateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	60, // 47: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	1,  // 48: iotoperations.secrets.v1.GetSyncedSecretRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
-	27, // 49: iotoperations.secrets.v1.ListSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
-	1,  // 50: iotoperations.secrets.v1.ListSyncedSecretsRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
-	22, // 51: iotoperations.secrets.v1.ListSyncedSecretsResponse.synced_secrets:type_name -> iotoperations.secrets.v1.SyncedSecret
-	27, // 52: iotoperations.secrets.v1.WatchSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
-	7,  // 53: iotoperations.secrets.v1.WatchSyncedSecretsResponse.type:type_name -> iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
-	22, // 54: iotoperations.secrets.v1.WatchSyncedSecretsResponse.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	22, // 55: iotoperations.secrets.v1.UpdateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
-	59, // 56: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
-	60, // 57: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	23, // 58: iotoperations.secrets.v1.UpdateSyncedSecretRequest.set_references:type_name -> iotoperations.secrets.v1.SecretReference
-	60, // 59: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	60, // 60: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
-	23, // 61: iotoperations.secrets.v1.AdoptSyncedSecretRequest.references:type_name -> iotoperations.secrets.v1.SecretReference
-	26, // 62: iotoperations.secrets.v1.ListSecretUsagesResponse.usages:type_name -> iotoperations.secrets.v1.SecretUsage
-	58, // 63: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
-	58, // 64: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
-	40, // 65: iotoperations.secrets.v1.ListAuditEventsResponse.audit_events:type_name -> iotoperations.secrets.v1.AuditEvent
-	45, // 66: iotoperations.secrets.v1.CheckResourceResponse.resources:type_name -> iotoperations.secrets.v1.CheckedResource
-	46, // 67: iotoperations.secrets.v1.CheckedResource.usages:type_name -> iotoperations.secrets.v1.CheckedUsage
-	25, // 68: iotoperations.secrets.v1.CheckedResource.problems:type_name -> iotoperations.secrets.v1.Condition
-	26, // 69: iotoperations.secrets.v1.CheckedUsage.usage:type_name -> iotoperations.secrets.v1.SecretUsage
-	25, // 70: iotoperations.secrets.v1.CheckedUsage.problem:type_name -> iotoperations.secrets.v1.Condition
-	48, // 71: iotoperations.secrets.v1.SecretPurpose.keys:type_name -> iotoperations.secrets.v1.PurposeKey
-	49, // 72: iotoperations.secrets.v1.SecretPurpose.fields:type_name -> iotoperations.secrets.v1.PurposeField
-	47, // 73: iotoperations.secrets.v1.ListSecretPurposesResponse.purposes:type_name -> iotoperations.secrets.v1.SecretPurpose
-	12, // 74: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
-	13, // 75: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
-	15, // 76: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
-	16, // 77: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
-	18, // 78: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
-	19, // 79: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
-	20, // 80: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:input_type -> iotoperations.secrets.v1.UpdateVaultSecretRequest
-	21, // 81: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:input_type -> iotoperations.secrets.v1.RecoverVaultSecretRequest
-	28, // 82: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
-	29, // 83: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
-	30, // 84: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
-	32, // 85: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
-	34, // 86: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
-	35, // 87: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
-	36, // 88: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
-	37, // 89: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
-	38, // 90: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
-	43, // 91: iotoperations.secrets.v1.SecretService.CheckResource:input_type -> iotoperations.secrets.v1.CheckResourceRequest
-	50, // 92: iotoperations.secrets.v1.SecretService.ListSecretPurposes:input_type -> iotoperations.secrets.v1.ListSecretPurposesRequest
-	41, // 93: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
-	8,  // 94: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
-	14, // 95: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
-	9,  // 96: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	17, // 97: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
-	9,  // 98: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	10, // 99: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
-	10, // 100: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecretVersion
-	9,  // 101: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
-	22, // 102: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	22, // 103: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	31, // 104: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
-	33, // 105: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
-	22, // 106: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	22, // 107: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	22, // 108: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	22, // 109: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
-	39, // 110: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
-	44, // 111: iotoperations.secrets.v1.SecretService.CheckResource:output_type -> iotoperations.secrets.v1.CheckResourceResponse
-	51, // 112: iotoperations.secrets.v1.SecretService.ListSecretPurposes:output_type -> iotoperations.secrets.v1.ListSecretPurposesResponse
-	42, // 113: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
-	94, // [94:114] is the sub-list for method output_type
-	74, // [74:94] is the sub-list for method input_type
-	74, // [74:74] is the sub-list for extension type_name
-	74, // [74:74] is the sub-list for extension extendee
-	0,  // [0:74] is the sub-list for field type_name
+	0,   // 0: iotoperations.secrets.v1.Vault.engine:type_name -> iotoperations.secrets.v1.SyncEngine
+	27,  // 1: iotoperations.secrets.v1.Vault.conditions:type_name -> iotoperations.secrets.v1.Condition
+	63,  // 2: iotoperations.secrets.v1.Vault.check_time:type_name -> google.protobuf.Timestamp
+	63,  // 3: iotoperations.secrets.v1.VaultSecret.create_time:type_name -> google.protobuf.Timestamp
+	63,  // 4: iotoperations.secrets.v1.VaultSecret.update_time:type_name -> google.protobuf.Timestamp
+	63,  // 5: iotoperations.secrets.v1.VaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
+	63,  // 6: iotoperations.secrets.v1.VaultSecret.expire_time:type_name -> google.protobuf.Timestamp
+	57,  // 7: iotoperations.secrets.v1.VaultSecret.tags:type_name -> iotoperations.secrets.v1.VaultSecret.TagsEntry
+	5,   // 8: iotoperations.secrets.v1.VaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	63,  // 9: iotoperations.secrets.v1.VaultSecretVersion.create_time:type_name -> google.protobuf.Timestamp
+	63,  // 10: iotoperations.secrets.v1.VaultSecretVersion.not_before_time:type_name -> google.protobuf.Timestamp
+	63,  // 11: iotoperations.secrets.v1.VaultSecretVersion.expire_time:type_name -> google.protobuf.Timestamp
+	58,  // 12: iotoperations.secrets.v1.VaultSecretVersion.tags:type_name -> iotoperations.secrets.v1.VaultSecretVersion.TagsEntry
+	63,  // 13: iotoperations.secrets.v1.NewVaultSecret.not_before_time:type_name -> google.protobuf.Timestamp
+	63,  // 14: iotoperations.secrets.v1.NewVaultSecret.expire_time:type_name -> google.protobuf.Timestamp
+	59,  // 15: iotoperations.secrets.v1.NewVaultSecret.tags:type_name -> iotoperations.secrets.v1.NewVaultSecret.TagsEntry
+	5,   // 16: iotoperations.secrets.v1.NewVaultSecret.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	11,  // 17: iotoperations.secrets.v1.ListVaultSecretsResponse.vault_secrets:type_name -> iotoperations.secrets.v1.VaultSecret
+	12,  // 18: iotoperations.secrets.v1.ListVaultSecretVersionsResponse.versions:type_name -> iotoperations.secrets.v1.VaultSecretVersion
+	13,  // 19: iotoperations.secrets.v1.CreateVaultSecretRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	13,  // 20: iotoperations.secrets.v1.AddVaultSecretVersionRequest.secret:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	11,  // 21: iotoperations.secrets.v1.UpdateVaultSecretRequest.vault_secret:type_name -> iotoperations.secrets.v1.VaultSecret
+	64,  // 22: iotoperations.secrets.v1.UpdateVaultSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	25,  // 23: iotoperations.secrets.v1.SyncedSecret.references:type_name -> iotoperations.secrets.v1.SecretReference
+	60,  // 24: iotoperations.secrets.v1.SyncedSecret.labels:type_name -> iotoperations.secrets.v1.SyncedSecret.LabelsEntry
+	2,   // 25: iotoperations.secrets.v1.SyncedSecret.state:type_name -> iotoperations.secrets.v1.SyncedSecret.State
+	27,  // 26: iotoperations.secrets.v1.SyncedSecret.conditions:type_name -> iotoperations.secrets.v1.Condition
+	3,   // 27: iotoperations.secrets.v1.SyncedSecret.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
+	28,  // 28: iotoperations.secrets.v1.SyncedSecret.usages:type_name -> iotoperations.secrets.v1.SecretUsage
+	63,  // 29: iotoperations.secrets.v1.SyncedSecret.create_time:type_name -> google.protobuf.Timestamp
+	63,  // 30: iotoperations.secrets.v1.SyncedSecret.update_time:type_name -> google.protobuf.Timestamp
+	63,  // 31: iotoperations.secrets.v1.SyncedSecret.sync_time:type_name -> google.protobuf.Timestamp
+	5,   // 32: iotoperations.secrets.v1.SecretReference.encoding:type_name -> iotoperations.secrets.v1.SecretReference.Encoding
+	13,  // 33: iotoperations.secrets.v1.SecretReference.create:type_name -> iotoperations.secrets.v1.NewVaultSecret
+	63,  // 34: iotoperations.secrets.v1.SecretReference.expire_time:type_name -> google.protobuf.Timestamp
+	27,  // 35: iotoperations.secrets.v1.SecretReference.problem:type_name -> iotoperations.secrets.v1.Condition
+	4,   // 36: iotoperations.secrets.v1.SecretReference.part:type_name -> iotoperations.secrets.v1.SecretReference.Part
+	26,  // 37: iotoperations.secrets.v1.SecretReference.certificate:type_name -> iotoperations.secrets.v1.CertificateFacts
+	63,  // 38: iotoperations.secrets.v1.CertificateFacts.not_before_time:type_name -> google.protobuf.Timestamp
+	63,  // 39: iotoperations.secrets.v1.CertificateFacts.expire_time:type_name -> google.protobuf.Timestamp
+	6,   // 40: iotoperations.secrets.v1.Condition.status:type_name -> iotoperations.secrets.v1.Condition.Status
+	63,  // 41: iotoperations.secrets.v1.Condition.last_transition_time:type_name -> google.protobuf.Timestamp
+	2,   // 42: iotoperations.secrets.v1.SyncedSecretFilter.states:type_name -> iotoperations.secrets.v1.SyncedSecret.State
+	3,   // 43: iotoperations.secrets.v1.SyncedSecretFilter.origin:type_name -> iotoperations.secrets.v1.SyncedSecret.Origin
+	62,  // 44: iotoperations.secrets.v1.SyncedSecretFilter.used_by:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.UsedBy
+	61,  // 45: iotoperations.secrets.v1.SyncedSecretFilter.labels:type_name -> iotoperations.secrets.v1.SyncedSecretFilter.LabelsEntry
+	24,  // 46: iotoperations.secrets.v1.CreateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	65,  // 47: iotoperations.secrets.v1.CreateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	1,   // 48: iotoperations.secrets.v1.GetSyncedSecretRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
+	29,  // 49: iotoperations.secrets.v1.ListSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
+	1,   // 50: iotoperations.secrets.v1.ListSyncedSecretsRequest.view:type_name -> iotoperations.secrets.v1.SyncedSecretView
+	24,  // 51: iotoperations.secrets.v1.ListSyncedSecretsResponse.synced_secrets:type_name -> iotoperations.secrets.v1.SyncedSecret
+	29,  // 52: iotoperations.secrets.v1.WatchSyncedSecretsRequest.filter:type_name -> iotoperations.secrets.v1.SyncedSecretFilter
+	7,   // 53: iotoperations.secrets.v1.WatchSyncedSecretsResponse.type:type_name -> iotoperations.secrets.v1.WatchSyncedSecretsResponse.Type
+	24,  // 54: iotoperations.secrets.v1.WatchSyncedSecretsResponse.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	24,  // 55: iotoperations.secrets.v1.UpdateSyncedSecretRequest.synced_secret:type_name -> iotoperations.secrets.v1.SyncedSecret
+	64,  // 56: iotoperations.secrets.v1.UpdateSyncedSecretRequest.update_mask:type_name -> google.protobuf.FieldMask
+	65,  // 57: iotoperations.secrets.v1.UpdateSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	25,  // 58: iotoperations.secrets.v1.UpdateSyncedSecretRequest.set_references:type_name -> iotoperations.secrets.v1.SecretReference
+	65,  // 59: iotoperations.secrets.v1.DeleteSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	65,  // 60: iotoperations.secrets.v1.SyncSyncedSecretRequest.wait:type_name -> google.protobuf.Duration
+	25,  // 61: iotoperations.secrets.v1.AdoptSyncedSecretRequest.references:type_name -> iotoperations.secrets.v1.SecretReference
+	28,  // 62: iotoperations.secrets.v1.ListSecretUsagesResponse.usages:type_name -> iotoperations.secrets.v1.SecretUsage
+	63,  // 63: iotoperations.secrets.v1.AuditEvent.event_time:type_name -> google.protobuf.Timestamp
+	63,  // 64: iotoperations.secrets.v1.ListAuditEventsRequest.since_time:type_name -> google.protobuf.Timestamp
+	63,  // 65: iotoperations.secrets.v1.ListAuditEventsRequest.until_time:type_name -> google.protobuf.Timestamp
+	42,  // 66: iotoperations.secrets.v1.ListAuditEventsResponse.audit_events:type_name -> iotoperations.secrets.v1.AuditEvent
+	47,  // 67: iotoperations.secrets.v1.CheckResourceResponse.resources:type_name -> iotoperations.secrets.v1.CheckedResource
+	48,  // 68: iotoperations.secrets.v1.CheckedResource.usages:type_name -> iotoperations.secrets.v1.CheckedUsage
+	27,  // 69: iotoperations.secrets.v1.CheckedResource.problems:type_name -> iotoperations.secrets.v1.Condition
+	28,  // 70: iotoperations.secrets.v1.CheckedUsage.usage:type_name -> iotoperations.secrets.v1.SecretUsage
+	27,  // 71: iotoperations.secrets.v1.CheckedUsage.problem:type_name -> iotoperations.secrets.v1.Condition
+	50,  // 72: iotoperations.secrets.v1.SecretPurpose.keys:type_name -> iotoperations.secrets.v1.PurposeKey
+	51,  // 73: iotoperations.secrets.v1.SecretPurpose.fields:type_name -> iotoperations.secrets.v1.PurposeField
+	49,  // 74: iotoperations.secrets.v1.ListSecretPurposesResponse.purposes:type_name -> iotoperations.secrets.v1.SecretPurpose
+	8,   // 75: iotoperations.secrets.v1.Caller.authentication:type_name -> iotoperations.secrets.v1.Caller.Authentication
+	63,  // 76: iotoperations.secrets.v1.Caller.expire_time:type_name -> google.protobuf.Timestamp
+	56,  // 77: iotoperations.secrets.v1.Caller.permissions:type_name -> iotoperations.secrets.v1.MethodPermission
+	56,  // 78: iotoperations.secrets.v1.Caller.reference:type_name -> iotoperations.secrets.v1.MethodPermission
+	9,   // 79: iotoperations.secrets.v1.MethodPermission.access:type_name -> iotoperations.secrets.v1.MethodPermission.Access
+	14,  // 80: iotoperations.secrets.v1.SecretService.GetVault:input_type -> iotoperations.secrets.v1.GetVaultRequest
+	15,  // 81: iotoperations.secrets.v1.SecretService.ListVaultSecrets:input_type -> iotoperations.secrets.v1.ListVaultSecretsRequest
+	17,  // 82: iotoperations.secrets.v1.SecretService.GetVaultSecret:input_type -> iotoperations.secrets.v1.GetVaultSecretRequest
+	18,  // 83: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:input_type -> iotoperations.secrets.v1.ListVaultSecretVersionsRequest
+	20,  // 84: iotoperations.secrets.v1.SecretService.CreateVaultSecret:input_type -> iotoperations.secrets.v1.CreateVaultSecretRequest
+	21,  // 85: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:input_type -> iotoperations.secrets.v1.AddVaultSecretVersionRequest
+	22,  // 86: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:input_type -> iotoperations.secrets.v1.UpdateVaultSecretRequest
+	23,  // 87: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:input_type -> iotoperations.secrets.v1.RecoverVaultSecretRequest
+	30,  // 88: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:input_type -> iotoperations.secrets.v1.CreateSyncedSecretRequest
+	31,  // 89: iotoperations.secrets.v1.SecretService.GetSyncedSecret:input_type -> iotoperations.secrets.v1.GetSyncedSecretRequest
+	32,  // 90: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:input_type -> iotoperations.secrets.v1.ListSyncedSecretsRequest
+	34,  // 91: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:input_type -> iotoperations.secrets.v1.WatchSyncedSecretsRequest
+	36,  // 92: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:input_type -> iotoperations.secrets.v1.UpdateSyncedSecretRequest
+	37,  // 93: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:input_type -> iotoperations.secrets.v1.DeleteSyncedSecretRequest
+	38,  // 94: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:input_type -> iotoperations.secrets.v1.SyncSyncedSecretRequest
+	39,  // 95: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:input_type -> iotoperations.secrets.v1.AdoptSyncedSecretRequest
+	40,  // 96: iotoperations.secrets.v1.SecretService.ListSecretUsages:input_type -> iotoperations.secrets.v1.ListSecretUsagesRequest
+	45,  // 97: iotoperations.secrets.v1.SecretService.CheckResource:input_type -> iotoperations.secrets.v1.CheckResourceRequest
+	52,  // 98: iotoperations.secrets.v1.SecretService.ListSecretPurposes:input_type -> iotoperations.secrets.v1.ListSecretPurposesRequest
+	43,  // 99: iotoperations.secrets.v1.SecretService.ListAuditEvents:input_type -> iotoperations.secrets.v1.ListAuditEventsRequest
+	54,  // 100: iotoperations.secrets.v1.SecretService.GetCaller:input_type -> iotoperations.secrets.v1.GetCallerRequest
+	10,  // 101: iotoperations.secrets.v1.SecretService.GetVault:output_type -> iotoperations.secrets.v1.Vault
+	16,  // 102: iotoperations.secrets.v1.SecretService.ListVaultSecrets:output_type -> iotoperations.secrets.v1.ListVaultSecretsResponse
+	11,  // 103: iotoperations.secrets.v1.SecretService.GetVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	19,  // 104: iotoperations.secrets.v1.SecretService.ListVaultSecretVersions:output_type -> iotoperations.secrets.v1.ListVaultSecretVersionsResponse
+	11,  // 105: iotoperations.secrets.v1.SecretService.CreateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	12,  // 106: iotoperations.secrets.v1.SecretService.AddVaultSecretVersion:output_type -> iotoperations.secrets.v1.VaultSecretVersion
+	12,  // 107: iotoperations.secrets.v1.SecretService.UpdateVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecretVersion
+	11,  // 108: iotoperations.secrets.v1.SecretService.RecoverVaultSecret:output_type -> iotoperations.secrets.v1.VaultSecret
+	24,  // 109: iotoperations.secrets.v1.SecretService.CreateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	24,  // 110: iotoperations.secrets.v1.SecretService.GetSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	33,  // 111: iotoperations.secrets.v1.SecretService.ListSyncedSecrets:output_type -> iotoperations.secrets.v1.ListSyncedSecretsResponse
+	35,  // 112: iotoperations.secrets.v1.SecretService.WatchSyncedSecrets:output_type -> iotoperations.secrets.v1.WatchSyncedSecretsResponse
+	24,  // 113: iotoperations.secrets.v1.SecretService.UpdateSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	24,  // 114: iotoperations.secrets.v1.SecretService.DeleteSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	24,  // 115: iotoperations.secrets.v1.SecretService.SyncSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	24,  // 116: iotoperations.secrets.v1.SecretService.AdoptSyncedSecret:output_type -> iotoperations.secrets.v1.SyncedSecret
+	41,  // 117: iotoperations.secrets.v1.SecretService.ListSecretUsages:output_type -> iotoperations.secrets.v1.ListSecretUsagesResponse
+	46,  // 118: iotoperations.secrets.v1.SecretService.CheckResource:output_type -> iotoperations.secrets.v1.CheckResourceResponse
+	53,  // 119: iotoperations.secrets.v1.SecretService.ListSecretPurposes:output_type -> iotoperations.secrets.v1.ListSecretPurposesResponse
+	44,  // 120: iotoperations.secrets.v1.SecretService.ListAuditEvents:output_type -> iotoperations.secrets.v1.ListAuditEventsResponse
+	55,  // 121: iotoperations.secrets.v1.SecretService.GetCaller:output_type -> iotoperations.secrets.v1.Caller
+	101, // [101:122] is the sub-list for method output_type
+	80,  // [80:101] is the sub-list for method input_type
+	80,  // [80:80] is the sub-list for extension type_name
+	80,  // [80:80] is the sub-list for extension extendee
+	0,   // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_iotoperations_secrets_v1_secret_service_proto_init() }
@@ -4401,8 +4829,8 @@ func file_iotoperations_secrets_v1_secret_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_iotoperations_secrets_v1_secret_service_proto_rawDesc), len(file_iotoperations_secrets_v1_secret_service_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   50,
+			NumEnums:      10,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -44,6 +44,7 @@ const (
 	SecretService_CheckResource_FullMethodName           = "/iotoperations.secrets.v1.SecretService/CheckResource"
 	SecretService_ListSecretPurposes_FullMethodName      = "/iotoperations.secrets.v1.SecretService/ListSecretPurposes"
 	SecretService_ListAuditEvents_FullMethodName         = "/iotoperations.secrets.v1.SecretService/ListAuditEvents"
+	SecretService_GetCaller_FullMethodName               = "/iotoperations.secrets.v1.SecretService/GetCaller"
 )
 
 // SecretServiceClient is the client API for SecretService service.
@@ -98,6 +99,10 @@ type SecretServiceClient interface {
 	// ---- History ------------------------------------------------------------------------------------------------------
 	// The audit: who did what, when, with which result. Newest first.
 	ListAuditEvents(ctx context.Context, in *ListAuditEventsRequest, opts ...grpc.CallOption) (*ListAuditEventsResponse, error)
+	// ---- The caller ---------------------------------------------------------------------------------------------------
+	// Who the caller is and which methods they may call: what a user interface greys out, and why. Everybody who is authenticated
+	// may ask. UNAVAILABLE while the cluster can't decide, as every method.
+	GetCaller(ctx context.Context, in *GetCallerRequest, opts ...grpc.CallOption) (*Caller, error)
 }
 
 type secretServiceClient struct {
@@ -317,6 +322,16 @@ func (c *secretServiceClient) ListAuditEvents(ctx context.Context, in *ListAudit
 	return out, nil
 }
 
+func (c *secretServiceClient) GetCaller(ctx context.Context, in *GetCallerRequest, opts ...grpc.CallOption) (*Caller, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Caller)
+	err := c.cc.Invoke(ctx, SecretService_GetCaller_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // SecretServiceServer is the server API for SecretService service.
 // All implementations must embed UnimplementedSecretServiceServer
 // for forward compatibility.
@@ -369,6 +384,10 @@ type SecretServiceServer interface {
 	// ---- History ------------------------------------------------------------------------------------------------------
 	// The audit: who did what, when, with which result. Newest first.
 	ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error)
+	// ---- The caller ---------------------------------------------------------------------------------------------------
+	// Who the caller is and which methods they may call: what a user interface greys out, and why. Everybody who is authenticated
+	// may ask. UNAVAILABLE while the cluster can't decide, as every method.
+	GetCaller(context.Context, *GetCallerRequest) (*Caller, error)
 	mustEmbedUnimplementedSecretServiceServer()
 }
 
@@ -438,6 +457,9 @@ func (UnimplementedSecretServiceServer) ListSecretPurposes(context.Context, *Lis
 }
 func (UnimplementedSecretServiceServer) ListAuditEvents(context.Context, *ListAuditEventsRequest) (*ListAuditEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditEvents not implemented")
+}
+func (UnimplementedSecretServiceServer) GetCaller(context.Context, *GetCallerRequest) (*Caller, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCaller not implemented")
 }
 func (UnimplementedSecretServiceServer) mustEmbedUnimplementedSecretServiceServer() {}
 func (UnimplementedSecretServiceServer) testEmbeddedByValue()                       {}
@@ -813,6 +835,24 @@ func _SecretService_ListAuditEvents_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SecretService_GetCaller_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCallerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).GetCaller(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_GetCaller_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).GetCaller(ctx, req.(*GetCallerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // SecretService_ServiceDesc is the grpc.ServiceDesc for SecretService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -895,6 +935,10 @@ var SecretService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAuditEvents",
 			Handler:    _SecretService_ListAuditEvents_Handler,
+		},
+		{
+			MethodName: "GetCaller",
+			Handler:    _SecretService_GetCaller_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
