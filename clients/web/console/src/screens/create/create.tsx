@@ -60,10 +60,15 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
   const isCurrent = "form" in creation && revisionOf(creation.form) === revisionOf(form);
   const said = creation.phase === "refused" ? problemsIn(creation.error, creation.form) : undefined;
   const problems = current(said, creation.phase === "refused" ? creation.form : form, form);
-  const missing = missingIn(form, purpose, entry.isTaken);
+  // What an attempt of the same content has recorded is in nobody's way.
+  const isOpen = isCurrent && creation.phase === "refused" && creation.isOpen;
+  const isTaken = entry.isTaken && !isOpen;
+  const missing = missingIn(form, purpose, isTaken);
 
   const submit = async (how: (form: Form) => Promise<boolean>): Promise<void> => {
     setChecked(true);
+    // From now on a proposed name is the name: it doesn't become another one because this one is recorded.
+    change({ name: form.name });
     if (missing.length > 0 || busy) {
       return;
     }
@@ -124,7 +129,7 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
             form={form}
             purpose={purpose}
             onChange={change}
-            isTaken={entry.isTaken}
+            isTaken={isTaken}
             isProposed={!entry.isNamed}
             problems={problems}
             checked={checked}
@@ -144,7 +149,7 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
             </ActionButton>
             <ActionButton
               method="CreateSyncedSecret"
-              unless={busy ? "It is being carried out." : undefined}
+              unless={busy ? "It is being carried out." : isOpen ? "Part of it may be there already: press Create to go on." : undefined}
               onClick={() => void submit(check)}
             >
               Check only

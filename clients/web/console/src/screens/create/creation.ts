@@ -24,7 +24,8 @@ export type Creation =
   | { readonly phase: "idle" }
   | { readonly phase: "checking" | "creating"; readonly form: Form }
   | { readonly phase: "checked"; readonly form: Form; readonly answer: SyncedSecret }
-  | { readonly phase: "refused"; readonly form: Form; readonly error: unknown; readonly left: LeftBehind | undefined }
+  /** `isOpen`: something of it may be there, and the same content again goes on with the same request. */
+  | { readonly phase: "refused"; readonly form: Form; readonly error: unknown; readonly left: LeftBehind | undefined; readonly isOpen: boolean }
   | { readonly phase: "created"; readonly secret: SyncedSecret; readonly stored: readonly string[] };
 
 /** The time for storing: the vault may be slow, and each new secret is a call of its own. */
@@ -47,7 +48,7 @@ export function useCreation() {
         setCreation({ phase: "checked", form, answer });
         return true;
       } catch (error) {
-        setCreation({ phase: "refused", form, error, left: undefined });
+        setCreation({ phase: "refused", form, error, left: undefined, isOpen: false });
         return false;
       }
     },
@@ -75,11 +76,12 @@ export function useCreation() {
         return true;
       } catch (error) {
         const left = await lookFor(client, form);
-        if (!hasLeft(left) && !isOutcomeUnknown(error)) {
+        const isOpen = hasLeft(left) || isOutcomeUnknown(error);
+        if (!isOpen) {
           // Nothing came of it: the next attempt is checked again.
           request.current = undefined;
         }
-        setCreation({ phase: "refused", form, error, left });
+        setCreation({ phase: "refused", form, error, left, isOpen });
         return false;
       } finally {
         void lookAgain();
@@ -97,8 +99,8 @@ export function hasLeft({ vaultSecrets, syncedSecret }: LeftBehind): boolean {
   return syncedSecret !== undefined || [...vaultSecrets.values()].some((there) => there !== false);
 }
 
-/** Whether the service may have done it, or do it yet. */
-function isOutcomeUnknown(error: unknown): boolean {
+/** Whether no answer came, so that the service may have done it, or do it yet. */
+export function isOutcomeUnknown(error: unknown): boolean {
   return error instanceof UnavailableError || error instanceof DeadlineExceededError || error instanceof UnauthenticatedError;
 }
 

@@ -11,7 +11,7 @@ import { CopyText } from "../../ui/copy";
 import { Section } from "../../ui/page";
 import { Problem } from "../../ui/problem";
 import { Time } from "../../ui/time";
-import { hasLeft, type Creation, type LeftBehind } from "./creation";
+import { hasLeft, isOutcomeUnknown, type Creation, type LeftBehind } from "./creation";
 import { pastesOf, wordsOfCheck } from "./form";
 
 const useStyles = makeStyles({
@@ -46,13 +46,21 @@ export function Attempt({ creation }: { creation: Creation }): ReactNode {
     case "refused":
       return (
         <>
-          <Problem error={creation.error} title={creation.left === undefined ? "The check found a problem. Nothing was changed." : "It was not created."} />
+          <Problem error={creation.error} title={titleOf(creation)} />
           {creation.left !== undefined && <Left left={creation.left} name={creation.form.name} />}
         </>
       );
     default:
       return null;
   }
+}
+
+/** What is known after a refusal. */
+function titleOf({ error, left, isOpen }: Extract<Creation, { phase: "refused" }>): string {
+  if (left !== undefined) {
+    return isOpen ? "It is not finished." : "It was not created.";
+  }
+  return isOutcomeUnknown(error) ? "It could not be checked. Nothing was changed." : "The check found a problem. Nothing was changed.";
 }
 
 /** What an attempt left behind. */
