@@ -40,7 +40,7 @@ const useStyles = makeStyles({
   list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL, display: "grid", gap: tokens.spacingVerticalS },
   muted: { color: tokens.colorNeutralForeground3 },
   code: { fontFamily: tokens.fontFamilyMonospace },
-  actions: { flexWrap: "wrap" },
+  actions: { flexWrap: "wrap", justifyContent: "flex-end" },
 });
 
 export interface DeleteDialogProps {
@@ -89,7 +89,7 @@ export function DeleteDialog({ secrets, onClose, onDone }: DeleteDialogProps): R
               <DialogContent className={styles.content}>
                 <Steps progress={progress} />
               </DialogContent>
-              <DialogActions className={styles.actions}>
+              <DialogActions fluid className={styles.actions}>
                 {failures > 0 && isOver(progress) && (
                   <Button onClick={() => start(chosen.filter(({ name }) => progress.get(name)?.step === "failed"))}>Try again</Button>
                 )}
@@ -153,7 +153,7 @@ function Question({ chosen, onDelete, onClose }: QuestionProps): ReactNode {
           </Field>
         )}
       </DialogContent>
-      <DialogActions className={styles.actions}>
+      <DialogActions fluid className={styles.actions}>
         <DeleteCommands chosen={targets.length > 0 ? targets : found} force={isForced} />
         <Button onClick={onClose}>Cancel</Button>
         <ActionButton

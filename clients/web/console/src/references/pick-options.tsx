@@ -12,7 +12,13 @@ import { chosen } from "./choice";
 import { ENCODINGS, factsOf, mayHoldCertificate, PARTS, validityOf, type VaultPick } from "./vault-pick";
 
 const useStyles = makeStyles({
-  options: { display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(min(14rem, 100%), 1fr))", gap: tokens.spacingHorizontalM },
+  options: {
+    display: "grid",
+    gridTemplateColumns: "repeat(auto-fit, minmax(min(14rem, 100%), 1fr))",
+    gap: tokens.spacingHorizontalM,
+    // A select is as wide as its longest choice, unless somebody says otherwise.
+    "& > *, & select": { minWidth: 0 },
+  },
   facts: { color: tokens.colorNeutralForeground3, overflowWrap: "anywhere" },
 });
 

@@ -1,5 +1,5 @@
 /** The screen where there is no such synced secret: any more, or at all. */
-import { Button, Text } from "@fluentui/react-components";
+import { Button, makeStyles, Text, tokens } from "@fluentui/react-components";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useQuery } from "@connectrpc/connect-query";
 import { useState, type ReactNode } from "react";
@@ -9,6 +9,10 @@ import { ActionButton } from "../../ui/action";
 import { Empty, Page } from "../../ui/page";
 import { AdoptDialog } from "./adopt-dialog";
 import { History } from "./history";
+
+const useStyles = makeStyles({
+  actions: { display: "flex", flexWrap: "wrap", justifyContent: "center", gap: tokens.spacingHorizontalS },
+});
 
 /** It was there, and is not any more. */
 export function Gone({ id }: { id: string }): ReactNode {
@@ -24,6 +28,7 @@ export function Gone({ id }: { id: string }): ReactNode {
 
 /** It isn't there: maybe because somebody took the name of a vault secret for that of a synced secret. */
 export function NotThere({ id, onLookAgain }: { id: string; onLookAgain: () => void }): ReactNode {
+  const styles = useStyles();
   const [adopting, setAdopting] = useState(false);
   const vaultSecret = useQuery(SecretService.method.getVaultSecret, { name: `vaultSecrets/${id}` }, { enabled: /^[0-9a-zA-Z-]{1,127}$/.test(id) });
   const isVaultSecret = vaultSecret.data !== undefined;
@@ -48,13 +53,13 @@ export function NotThere({ id, onLookAgain }: { id: string; onLookAgain: () => v
         <Empty
           title={`There is no synced secret ${id}.`}
           action={
-            <>
+            <div className={styles.actions}>
               <LinkButton to="/secrets">All synced secrets</LinkButton>
               <Button onClick={onLookAgain}>Look again</Button>
               <ActionButton method="AdoptSyncedSecret" resource={`syncedSecrets/${id}`} onClick={() => setAdopting(true)}>
                 Adopt a Kubernetes Secret of this name
               </ActionButton>
-            </>
+            </div>
           }
         >
           Look at the name. If the cluster has a Kubernetes Secret of this name that another tool made, it can be adopted.

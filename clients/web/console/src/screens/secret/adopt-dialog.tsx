@@ -45,7 +45,7 @@ const useStyles = makeStyles({
     borderRadius: tokens.borderRadiusMedium,
     backgroundColor: tokens.colorNeutralBackground3,
   },
-  actions: { flexWrap: "wrap" },
+  actions: { flexWrap: "wrap", justifyContent: "flex-end" },
 });
 
 interface AdoptDialogProps {
@@ -100,7 +100,7 @@ export function AdoptDialog({ name, references, onClose, onAdopted }: AdoptDialo
             {check.isSuccess && !adopt.isPending && <Text role="status">The service checked it: it can be adopted. Nothing is changed yet.</Text>}
             {error !== null && !check.isPending && !adopt.isPending && <Problem error={error} />}
           </DialogContent>
-          <DialogActions className={styles.actions}>
+          <DialogActions fluid className={styles.actions}>
             <CommandsButton
               method={SecretService.method.adoptSyncedSecret}
               request={{ name, references: given.map(shown) }}

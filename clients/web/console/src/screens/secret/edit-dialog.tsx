@@ -10,6 +10,8 @@ import {
   DialogTitle,
   Field,
   makeStyles,
+  MessageBar,
+  MessageBarBody,
   Spinner,
   Subtitle2,
   Text,
@@ -34,27 +36,29 @@ const useStyles = makeStyles({
   surface: { maxWidth: "52rem" },
   content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalL, overflowWrap: "anywhere" },
   list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL },
-  actions: { flexWrap: "wrap" },
+  actions: { flexWrap: "wrap", justifyContent: "flex-end" },
   group: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS },
 });
 
 interface EditDialogProps {
   /** As the service has it now; it goes on changing while somebody edits. */
   readonly current: SyncedSecret;
+  /** Whether somebody deleted it meanwhile. */
+  readonly isGone: boolean;
   /** With which edit it begins. */
   readonly seed: (draft: Draft) => Draft;
   readonly onClose: () => void;
   readonly onAccepted: (followed: Followed) => void;
 }
 
-export function EditDialog({ current, seed, onClose, onAccepted }: EditDialogProps): ReactNode {
+export function EditDialog({ current, isGone, seed, onClose, onAccepted }: EditDialogProps): ReactNode {
   const styles = useStyles();
   const { read, before, draft, rows, labelProblem, revision, put, putRows, rebase } = useDraft(current, seed);
   const [editing, setEditing] = useState<{ reference?: Reference }>();
   const { update, onlyCheck, step, checkedRevision } = useUpdate(({ generation }) => onAccepted({ what: "The change", generation }));
   const changes = changesOf(before, draft);
   const isPending = update.isPending || onlyCheck.isPending;
-  const why = whyNotSave(current, isEmpty(changes), labelProblem, mustDecide({ read, current, draft }), isPending);
+  const why = whyNotSave(isGone, current, isEmpty(changes), labelProblem, mustDecide({ read, current, draft }), isPending);
   const wanted = { read, changes, revision };
   const error = update.error ?? onlyCheck.error;
   const id = idOf(read.name);
@@ -64,6 +68,11 @@ export function EditDialog({ current, seed, onClose, onAccepted }: EditDialogPro
         <DialogBody>
           <DialogTitle>Edit {id}</DialogTitle>
           <DialogContent className={styles.content}>
+            {isGone && (
+              <MessageBar intent="warning" layout="multiline" role="alert">
+                <MessageBarBody>It was deleted meanwhile, so nothing can be saved. What you typed stays here until you close this.</MessageBarBody>
+              </MessageBar>
+            )}
             <Meanwhile read={read} current={current} draft={draft} onDecide={rebase} />
             <Text>What is done applies to all references: the edge gets all keys in one write, or keeps what it has.</Text>
             <EditedReferences
@@ -92,7 +101,7 @@ export function EditDialog({ current, seed, onClose, onAccepted }: EditDialogPro
             {!isPending && checkedRevision === revision && error === null && <Text role="status">The service checked it: it can be done. Nothing is changed yet.</Text>}
             {!isPending && error !== null && <Problem error={error} />}
           </DialogContent>
-          <DialogActions className={styles.actions}>
+          <DialogActions fluid className={styles.actions}>
             <EditCommands read={read} before={before} changes={changes} />
             <Button onClick={onClose}>Cancel</Button>
             <ActionButton unless={why} onClick={() => onlyCheck.mutate(wanted)}>
@@ -154,6 +163,7 @@ function useDraft(current: SyncedSecret, seed: (draft: Draft) => Draft) {
 }
 
 function whyNotSave(
+  isGone: boolean,
   current: SyncedSecret,
   changesNothing: boolean,
   labelProblem: string | undefined,
@@ -163,8 +173,8 @@ function whyNotSave(
   if (isPending) {
     return "It is being done.";
   }
-  if (current.state === State.DELETING) {
-    return "It is being deleted.";
+  if (isGone || current.state === State.DELETING) {
+    return isGone ? "It was deleted meanwhile." : "It is being deleted.";
   }
   if (isUndecided) {
     return "Somebody changed it meanwhile: decide above what shall be so.";

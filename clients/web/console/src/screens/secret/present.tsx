@@ -11,6 +11,7 @@ import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { Page } from "../../ui/page";
 import { Problem } from "../../ui/problem";
+import { Gone } from "./absent";
 import { AdoptDialog } from "./adopt-dialog";
 import { Conditions } from "./conditions-section";
 import type { Draft } from "./draft";
@@ -31,13 +32,15 @@ type Front = { readonly kind: "edit"; readonly seed: (draft: Draft) => Draft } |
 
 interface PresentProps {
   readonly secret: SyncedSecret;
+  /** Whether it is no more; what is open in front of it stays until it is closed. */
+  readonly isGone: boolean;
   /** When the service was last asked, in milliseconds since 1970. */
   readonly lookedAt: number;
   /** Shown where the last look failed. */
   readonly stale: ReactNode;
 }
 
-export function Present({ secret, lookedAt, stale }: PresentProps): ReactNode {
+export function Present({ secret, isGone, lookedAt, stale }: PresentProps): ReactNode {
   const navigate = useNavigate();
   const [front, setFront] = useState<Front>();
   const [followed, setFollowed] = useState<Followed>();
@@ -48,6 +51,9 @@ export function Present({ secret, lookedAt, stale }: PresentProps): ReactNode {
     close();
     setFollowed(what);
   };
+  if (isGone && front === undefined) {
+    return <Gone id={idOf(secret.name)} />;
+  }
   return (
     <Page title={idOf(secret.name)} actions={<Actions {...{ secret, sync, edit, show: setFront }} />}>
       {stale}
@@ -58,7 +64,7 @@ export function Present({ secret, lookedAt, stale }: PresentProps): ReactNode {
       <Conditions secret={secret} lookedAt={lookedAt} />
       <Uses secret={secret} lookedAt={lookedAt} />
       <History name={secret.name} generation={secret.generation} />
-      {front?.kind === "edit" && <EditDialog current={secret} seed={front.seed} onClose={close} onAccepted={follow} />}
+      {front?.kind === "edit" && <EditDialog current={secret} isGone={isGone} seed={front.seed} onClose={close} onAccepted={follow} />}
       {front?.kind === "delete" && (
         <DeleteDialog
           secrets={[secret]}

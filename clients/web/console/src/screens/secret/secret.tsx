@@ -7,7 +7,7 @@ import { useLiveSecrets, useSyncedSecret } from "../../api/hooks";
 import { Loading, Page } from "../../ui/page";
 import { Problem } from "../../ui/problem";
 import { Time } from "../../ui/time";
-import { Gone, NotThere } from "./absent";
+import { NotThere } from "./absent";
 import { Present } from "./present";
 
 export function Secret(): ReactNode {
@@ -19,21 +19,30 @@ function OneSecret({ id }: { id: string }): ReactNode {
   const query = useSyncedSecret(id);
   const { isThere, isGone } = useWhetherThere(`syncedSecrets/${id}`);
   const { data, error } = query;
-  const isMissing = error instanceof NotFoundError && !isThere;
-  if (isGone || (isMissing && data !== undefined)) {
-    return <Gone id={id} />;
+  const isNotFound = error instanceof NotFoundError && !isThere;
+  const wasNotFound = useWas(isNotFound && data === undefined, data !== undefined);
+  if (data !== undefined) {
+    const stale = <Stale query={query} secret={data} />;
+    return <Present secret={data} isGone={isGone || isNotFound} lookedAt={query.dataUpdatedAt} stale={stale} />;
   }
-  if (isMissing) {
+  // Where it is looked for again, what was found before is shown, with what somebody is doing there.
+  if (isNotFound || (wasNotFound && error === null)) {
     return <NotThere id={id} onLookAgain={() => void query.refetch()} />;
   }
-  if (data === undefined) {
-    return (
-      <Page title={id}>
-        {error === null || isThere ? <Loading what={id} /> : <Problem error={error} onRetry={() => void query.refetch()} />}
-      </Page>
-    );
+  return (
+    <Page title={id}>
+      {error === null || isThere ? <Loading what={id} /> : <Problem error={error} onRetry={() => void query.refetch()} />}
+    </Page>
+  );
+}
+
+/** Whether something was so, until it is over. */
+function useWas(is: boolean, isOver: boolean): boolean {
+  const [was, setWas] = useState(is);
+  if (is !== was && (is || isOver)) {
+    setWas(is);
   }
-  return <Present secret={data} lookedAt={query.dataUpdatedAt} stale={<Stale query={query} secret={data} />} />;
+  return is || (was && !isOver);
 }
 
 /** Says that the last look failed, and as of when all that is shown is. */
