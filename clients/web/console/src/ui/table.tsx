@@ -13,7 +13,7 @@ import {
   type RowSelectionState,
 } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type ReactNode, type RefObject } from "react";
+import { memo, useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type ReactNode, type RefObject } from "react";
 
 const ROW_HEIGHT = 44;
 const OVERSCAN = 8;
@@ -121,7 +121,11 @@ export function DataTable<Item extends RowData>(props: DataTableProps<Item>): Re
     },
   });
   const sorted = table.getRowModel().rows;
-  const style = { gridTemplateColumns: [...(selected ? ["2rem"] : []), ...shown.map((column) => column.width)].join(" ") };
+  const selectable = selected !== undefined;
+  const style = useMemo(
+    () => ({ gridTemplateColumns: [...(selectable ? ["2rem"] : []), ...shown.map((column) => column.width)].join(" ") }),
+    [selectable, shown],
+  );
   const sortOn = (id: string): void => onSort?.(sort === id ? `-${id}` : id);
   return (
     <div ref={scroller} className={styles.scroller}>
@@ -142,7 +146,7 @@ export function DataTable<Item extends RowData>(props: DataTableProps<Item>): Re
             ))}
           </div>
         </div>
-        <Body {...{ rows: sorted, columns: shown, style, scroller, nameOf, selectable: selected !== undefined, onEnd }} />
+        <Body {...{ rows: sorted, columns: shown, style, scroller, nameOf, selectable, onEnd }} />
       </div>
       {sorted.length === 0 && empty}
     </div>
@@ -201,40 +205,52 @@ function Body<Item extends RowData>({ rows, columns, style, scroller, selectable
     <div role="rowgroup" className={styles.body} style={{ height: virtualizer.getTotalSize() }}>
       {items.map(({ index, start }) => {
         const row = rows[index];
-        if (row === undefined) {
-          return null;
-        }
-        const place = { ...style, height: ROW_HEIGHT, transform: `translateY(${start}px)` };
-        const isSelected = selectable && row.getIsSelected();
         return (
-          <div
-            key={row.id}
-            role="row"
-            aria-rowindex={index + 2}
-            {...(selectable && { "aria-selected": isSelected })}
-            className={mergeClasses(styles.row, styles.bodyRow, isSelected && styles.selected)}
-            style={place}
-          >
-            {selectable && (
-              <div role="cell">
-                <Checkbox
-                  aria-label={`Select ${nameOf(row.original)}`}
-                  checked={isSelected}
-                  onChange={() => row.toggleSelected()}
-                />
-              </div>
-            )}
-            {columns.map((column) => (
-              <div key={column.id} role="cell" className={styles.cell}>
-                {column.cell(row.original)}
-              </div>
-            ))}
-          </div>
+          row && (
+            <Line
+              key={row.id}
+              {...{ row, columns, style, index, start, nameOf, selectable }}
+              isSelected={selectable && row.getIsSelected()}
+            />
+          )
         );
       })}
     </div>
   );
 }
+
+interface LineProps<Item extends RowData> extends Pick<BodyProps<Item>, "columns" | "style" | "selectable" | "nameOf"> {
+  readonly row: Row<typeof features, Item>;
+  readonly index: number;
+  readonly start: number;
+  readonly isSelected: boolean;
+}
+
+/** A row. Those that stay in view while somebody scrolls are not rendered again. */
+const Line = memo(function Line<Item extends RowData>(props: LineProps<Item>): ReactNode {
+  const { row, columns, style, index, start, nameOf, selectable, isSelected } = props;
+  const styles = useStyles();
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      {...(selectable && { "aria-selected": isSelected })}
+      className={mergeClasses(styles.row, styles.bodyRow, isSelected && styles.selected)}
+      style={{ ...style, height: ROW_HEIGHT, transform: `translateY(${start}px)` }}
+    >
+      {selectable && (
+        <div role="cell">
+          <Checkbox aria-label={`Select ${nameOf(row.original)}`} checked={isSelected} onChange={() => row.toggleSelected()} />
+        </div>
+      )}
+      {columns.map((column) => (
+        <div key={column.id} role="cell" className={styles.cell}>
+          {column.cell(row.original)}
+        </div>
+      ))}
+    </div>
+  );
+}) as <Item extends RowData>(props: LineProps<Item>) => ReactNode;
 
 function definitionOf<Item extends RowData>({ id, sortBy }: Column<Item>): ColumnDef<typeof features, Item> {
   return {
