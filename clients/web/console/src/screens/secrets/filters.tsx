@@ -9,7 +9,7 @@ import {
   type SearchBoxProps,
 } from "@fluentui/react-components";
 import { DismissRegular } from "@fluentui/react-icons";
-import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 
 import type { SecretsSearch } from "../../app/search";
 import { STATE_NAMES, wordsOfState, type StateName } from "../../ui/words";
@@ -17,9 +17,6 @@ import { isNarrowed, NOTHING } from "./filter";
 import { Pick } from "./pick";
 import type { SecretRow } from "./rows";
 import type { Change } from "./secrets";
-
-/** After how long without a key the address follows what is typed. */
-const PAUSE_MS = 150;
 
 const useStyles = makeStyles({
   filters: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS },
@@ -102,28 +99,24 @@ function States({ states, chosen, onChange }: StatesProps): ReactNode {
   ));
 }
 
-/** The search: what is typed counts at the next pause, and at once where it is emptied. */
+/** The search: its field has what is typed at once, also where the address and the table follow a moment later. */
 function Search({ text, onChange }: { text: string; onChange: (text: string) => void }): ReactNode {
   const [typed, setTyped] = useState(text);
   const [seen, setSeen] = useState(text);
-  const [sent, setSent] = useState(text);
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  // The address changed by itself: filters were cleared, or somebody went back.
+  const [sent, setSent] = useState<readonly string[]>([]);
   if (seen !== text) {
     setSeen(text);
-    if (text !== sent) {
-      setSent(text);
+    const known = sent.indexOf(text);
+    setSent(sent.slice(known + 1));
+    // The address changed by itself: the filters were cleared.
+    if (known < 0) {
       setTyped(text);
     }
   }
-  useEffect(() => () => clearTimeout(timer.current), []);
   const type: SearchBoxProps["onChange"] = (_, { value }) => {
     setTyped(value);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => {
-      setSent(value);
-      onChange(value);
-    }, value === "" ? 0 : PAUSE_MS);
+    setSent((before) => [...before, value]);
+    onChange(value);
   };
   return (
     <SearchBox
