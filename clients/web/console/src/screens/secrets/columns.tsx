@@ -129,7 +129,7 @@ function Detail({ secret }: { secret: SyncedSecret }): ReactNode {
     const since = conditionOf(secret, "Synced")?.lastTransitionTime;
     return since === undefined ? null : (
       <>
-        degraded since <Time value={since} distance />
+        degraded <Time value={since} distance />
       </>
     );
   }

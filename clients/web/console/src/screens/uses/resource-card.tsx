@@ -4,12 +4,12 @@ import { Badge, makeStyles, Subtitle2, Text, tokens } from "@fluentui/react-comp
 import { CheckmarkCircleRegular, ErrorCircleRegular, QuestionCircleRegular } from "@fluentui/react-icons";
 import type { ReactNode } from "react";
 
-import { useVaultSecret } from "../../api/hooks";
+import { useLiveSecrets, useVaultSecret } from "../../api/hooks";
 import { Link } from "../../app/navigation";
 import { CopyText } from "../../ui/copy";
-import { isBroken, problemOfUsage } from "../../ui/usages";
+import { isBroken } from "../../ui/usages";
 import { count } from "../../ui/words";
-import { canBeVaultSecret, textOf, type Resource } from "./resources";
+import { canBeVaultSecret, problemOf, textOf, type Resource } from "./resources";
 
 const NARROW = "@media (max-width: 900px)";
 
@@ -97,7 +97,7 @@ function Field({ usage }: { usage: SecretUsage }): ReactNode {
       </span>
       {isBroken(usage) ? (
         <Text size={300} className={styles.remedy}>
-          {problemOfUsage(usage)} <Remedy usage={usage} />
+          {problemOf(usage)} <Remedy usage={usage} />
         </Text>
       ) : null}
     </>
@@ -121,10 +121,27 @@ function UsageBadge({ usage }: { usage: SecretUsage }): ReactNode {
       >
         There
       </Badge>{" "}
-      <Link to="/secrets/$id" params={{ id: idOf(usage.syncedSecret) }} aria-label={`Show ${idOf(usage.syncedSecret)}`}>
-        Show
-      </Link>
+      <Show name={usage.syncedSecret} />
     </>
+  );
+}
+
+/** The way to the synced secret; a Secret at the edge need not be one. */
+function Show({ name }: { name: string }): ReactNode {
+  const styles = useStyles();
+  const { byName, heard } = useLiveSecrets();
+  const id = idOf(name);
+  if (heard > 0 && !byName.has(name)) {
+    return (
+      <Text size={200} block className={styles.muted}>
+        No synced secret: another tool made it.
+      </Text>
+    );
+  }
+  return (
+    <Link to="/secrets/$id" params={{ id }} aria-label={`Show ${id}`}>
+      Show
+    </Link>
   );
 }
 
@@ -132,11 +149,7 @@ function UsageBadge({ usage }: { usage: SecretUsage }): ReactNode {
 function Remedy({ usage }: { usage: SecretUsage }): ReactNode {
   const id = idOf(usage.syncedSecret);
   if (!usage.secretMissing) {
-    return (
-      <Link to="/secrets/$id" params={{ id }}>
-        Show {id}
-      </Link>
-    );
+    return <Show name={usage.syncedSecret} />;
   }
   return canBeVaultSecret(id) ? <VaultRemedy id={id} /> : <Create id={id} />;
 }

@@ -3,7 +3,7 @@ import { CheckedResourceSchema, SecretUsageSchema } from "@iotoperations/secret-
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 
-import { canBeVaultSecret, matching, resourcesOf, textOf } from "./resources";
+import { canBeVaultSecret, matching, problemOf, resourcesOf, textOf } from "./resources";
 import { verdictOf } from "./verdict";
 
 function usage(resource: string, field: string, more: MessageInitShape<typeof SecretUsageSchema> = {}) {
@@ -37,6 +37,12 @@ test("the text names the key where the field does, and not where a field beside 
   expect(textOf(usage("a", "spec.trustList"))).toBe("s");
   expect(textOf(usage("a", "spec.secrets[0].secretRef", { key: "token" }))).toBe("s");
   expect(textOf(usage("a", "spec.env[0].valueFrom.secretKeyRef.name", { key: "token" }))).toBe("s");
+});
+
+test("a broken field says what is missing where", () => {
+  expect(problemOf(usage("a", "spec.x", { secretMissing: true }))).toBe("The edge has no Secret s, so a can't work.");
+  expect(problemOf(usage("a", "spec.x", { key: "username", keyMissing: true }))).toMatch(/^s has no key username,/);
+  expect(problemOf(usage("a", "spec.x", { keyMissing: true }))).toMatch(/^s lacks a key/);
 });
 
 test("only what can be a name in the vault is looked for there", () => {

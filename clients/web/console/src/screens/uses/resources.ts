@@ -63,6 +63,17 @@ export function textOf(usage: SecretUsage): string {
   return KEY_STANDS_BESIDE.test(usage.field) ? idOf(usage.syncedSecret) : namedBy(usage);
 }
 
+/** What is wrong with a broken field. */
+export function problemOf({ secretMissing, syncedSecret, key, resource }: SecretUsage): string {
+  const id = idOf(syncedSecret);
+  if (secretMissing) {
+    return `The edge has no Secret ${id}, so ${resource} can't work.`;
+  }
+  return key === ""
+    ? `${id} lacks a key that ${resource} needs, so ${resource} can't work. Add a reference with this key, or correct the field.`
+    : `${id} has no key ${key}, so ${resource} can't work. Add a reference with this key, or correct the field.`;
+}
+
 /** Whether a secret in the vault can have this name at all. */
 export function canBeVaultSecret(id: string): boolean {
   return /^[0-9a-zA-Z-]{1,127}$/.test(id);
