@@ -1,5 +1,17 @@
 /** Activity: the audit, newest first. */
-import { Button, Link as FluentLink, Menu, MenuItem, MenuList, MenuPopover, MenuTrigger, MessageBar, MessageBarBody, Text } from "@fluentui/react-components";
+import {
+  Button,
+  Link as FluentLink,
+  makeStyles,
+  Menu,
+  MenuItem,
+  MenuList,
+  MenuPopover,
+  MenuTrigger,
+  MessageBar,
+  MessageBarBody,
+  Text,
+} from "@fluentui/react-components";
 import { ArrowDownloadRegular } from "@fluentui/react-icons";
 import type { AuditEvent } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
@@ -27,7 +39,10 @@ const route = getRouteApi("/activity");
 /** As many rows as no window shows at once: fewer, and older pages are looked at until there are. */
 const ENOUGH = 60;
 
+const useStyles = makeStyles({ newer: { alignSelf: "flex-start", flexShrink: 0 } });
+
 export function Activity(): ReactNode {
+  const styles = useStyles();
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const list = useEvents(search);
@@ -63,7 +78,7 @@ export function Activity(): ReactNode {
       <Filters search={search} onChange={change} {...choices} />
       <Standing list={list} />
       {newer.number > 0 && (
-        <Button appearance="primary" onClick={beginAgain}>
+        <Button appearance="primary" className={styles.newer} onClick={beginAgain}>
           Show {newer.number.toLocaleString("en")}
           {newer.more && " or more"} newer {newer.number === 1 ? "event" : "events"}
         </Button>

@@ -9,8 +9,16 @@ import { ASKED_ACTIONS, OUTCOME_NAMES, OWN_ACTIONS, wordsOfAction, wordsOfOutcom
 import { inputOf, isNarrowed, isoOf, SPANS } from "./span";
 
 const useStyles = makeStyles({
-  filters: { display: "flex", flexWrap: "wrap", alignItems: "flex-end", gap: tokens.spacingHorizontalM },
-  field: { flexGrow: 1, flexBasis: "11rem", maxWidth: "20rem", minWidth: 0, "@media (max-width: 640px)": { maxWidth: "none" } },
+  filters: {
+    display: "grid",
+    gridTemplateColumns: "repeat(auto-fill, minmax(min(12rem, 100%), 1fr))",
+    alignItems: "end",
+    gap: `${tokens.spacingVerticalS} ${tokens.spacingHorizontalM}`,
+    "@media (max-width: 640px)": { gridTemplateColumns: "repeat(2, minmax(0, 1fr))" },
+  },
+  // A select is as wide as its longest option, an input as a text of twenty letters, where nothing says otherwise.
+  field: { minWidth: 0, "& > *": { minWidth: 0, width: "100%" }, "& input, & select": { minWidth: 0 } },
+  clear: { justifySelf: "start" },
 });
 
 /** Changes a part of the filter; what is undefined is taken out. */
@@ -73,7 +81,7 @@ export function Filters({ search, onChange, actors, resources }: FiltersProps): 
         onChange={(_, { checked }) => onChange({ failed: checked === true ? true : undefined, outcome: undefined })}
       />
       {isNarrowed(search) && (
-        <Button appearance="subtle" icon={<DismissRegular />} onClick={clear}>
+        <Button appearance="subtle" icon={<DismissRegular />} className={styles.clear} onClick={clear}>
           Clear filters
         </Button>
       )}
