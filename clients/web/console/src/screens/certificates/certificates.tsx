@@ -32,6 +32,7 @@ import { DetailsDialog } from "./details";
 import { Filters, useCertificatesSearch } from "./filters";
 import { wordsOfKind } from "./list-field";
 import { entriesOf, found, listsOf, type CertificateList, type Entry } from "./lists";
+import { FromVaultDialog } from "./from-vault";
 import { OPC_UA_ISSUER_LIST, OPC_UA_TRUST_LIST } from "./names";
 import { RemoveDialog } from "./remove";
 import { ReplaceDialog } from "./replace";
@@ -42,7 +43,7 @@ const useStyles = makeStyles({
 });
 
 /** What is open above the table. */
-type Open = { readonly what: "upload" } | { readonly what: EntryAction; readonly entry: Entry };
+type Open = { readonly what: "upload" | "vault" } | { readonly what: EntryAction; readonly entry: Entry };
 
 export function Certificates(): ReactNode {
   const { status, error } = useLiveSecrets();
@@ -55,7 +56,7 @@ export function Certificates(): ReactNode {
       title="Certificates"
       subtitle="What connectors trust, and the other certificates at the edge"
       filling
-      actions={<AddButton onUpload={() => setOpen({ what: "upload" })} />}
+      actions={<AddButton onAdd={(what) => setOpen({ what })} />}
     >
       <Filters lists={lists} />
       {purposes.error !== null && <Problem error={purposes.error} title="Which lists there can be is not known." onRetry={() => void purposes.refetch()} />}
@@ -70,7 +71,8 @@ export function Certificates(): ReactNode {
         </>
       )}
       {open?.what === "upload" && <UploadDialog lists={lists} list={list} onClose={() => setOpen(undefined)} />}
-      {open !== undefined && open.what !== "upload" && <EntryDialog open={open} onOpen={setOpen} lists={lists} />}
+      {open?.what === "vault" && <FromVaultDialog lists={lists} list={list} onClose={() => setOpen(undefined)} />}
+      {open !== undefined && "entry" in open && <EntryDialog open={open} onOpen={setOpen} lists={lists} />}
     </Page>
   );
 }
@@ -86,7 +88,7 @@ function useLists() {
   return { lists, usages, purposes, isComplete: status === "live" || (heard > 0 && status !== "loading") };
 }
 
-function AddButton({ onUpload }: { onUpload: () => void }): ReactNode {
+function AddButton({ onAdd }: { onAdd: (from: "upload" | "vault") => void }): ReactNode {
   return (
     <Menu>
       <MenuTrigger disableButtonEnhancement>
@@ -96,10 +98,10 @@ function AddButton({ onUpload }: { onUpload: () => void }): ReactNode {
       </MenuTrigger>
       <MenuPopover>
         <MenuList>
-          <MenuItem icon={<ArrowUploadRegular />} onClick={onUpload}>
+          <MenuItem icon={<ArrowUploadRegular />} onClick={() => onAdd("upload")}>
             Upload Certificate
           </MenuItem>
-          <MenuItem icon={<KeyMultipleRegular />} disabled>
+          <MenuItem icon={<KeyMultipleRegular />} onClick={() => onAdd("vault")}>
             Add from Azure Key Vault
           </MenuItem>
         </MenuList>

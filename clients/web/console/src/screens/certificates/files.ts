@@ -43,17 +43,17 @@ const LARGEST_READ = 1_000_000;
 /** What is wrong with a file's entry in a list that has these keys. */
 export function problemOf(file: ChosenFile, files: readonly ChosenFile[], taken: readonly string[]): string | undefined {
   const { error, key, id } = file;
-  if (error !== undefined) {
-    return error;
-  }
+  const isDouble = files.some((other) => other.id !== id && other.key === key);
+  return error ?? problemOfKey(key, taken) ?? (isDouble ? "Another file here has this name." : undefined);
+}
+
+/** What is wrong with the name of a new entry. */
+export function problemOfKey(key: string, taken: readonly string[]): string | undefined {
   if (!hasExtension(key)) {
     return `Connectors look for file names that end with ${EXTENSIONS.join(", ")}.`;
   }
-  if (!/^[0-9a-zA-Z._-]+$/.test(key) || key.startsWith("..")) {
-    return "A file name has letters, digits, hyphens, underscores and dots alone here.";
-  }
-  if (files.some((other) => other.id !== id && other.key === key)) {
-    return "Another file here has this name.";
+  if (!/^[0-9a-zA-Z._-]+$/.test(key) || key.startsWith("..") || key.length > 253) {
+    return "A file name has letters, digits, hyphens, underscores and dots alone here, at most 253.";
   }
   return taken.includes(key) ? "The list has an entry with this name. Replace that one, or give this one another name." : undefined;
 }

@@ -28,7 +28,7 @@ import { Referrers } from "./referrers";
 import { linesOfTags } from "./tags";
 import { VaultProblem } from "./vault-problem";
 import { Versions, type VersionAction } from "./versions";
-import { latestOf, referrersOf, type Referrer } from "./who";
+import { latestOf, newestFirst, referrersOf, type Referrer } from "./who";
 
 const MANAGED = "The vault manages it as part of a certificate: change the certificate in the vault instead.";
 
@@ -117,8 +117,9 @@ function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
   const versions = useVaultSecretVersions(id);
   const referrers = useReferrers(id);
   const [open, setOpen] = useState<Open>();
-  const listed = versions.data?.pages.flatMap((page) => page.versions) ?? [];
-  const latest = latestOf(listed);
+  const listed = newestFirst(versions.data?.pages.flatMap((page) => page.versions) ?? []);
+  const latest = latestOf(listed, secret);
+  const latestVersion = listed.find(({ name }) => name.endsWith(`/${latest}`));
   return (
     <Page
       title={id}
@@ -131,6 +132,7 @@ function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
       <Versions
         query={versions}
         versions={listed}
+        latest={latest}
         referrers={referrers}
         managed={secret.managed ? MANAGED : undefined}
         id={id}
@@ -139,7 +141,7 @@ function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
       <Certificates referrers={referrers} />
       {open?.what === "version" && <NewVersion id={id} secret={secret} onClose={() => setOpen(undefined)} />}
       {open?.what === "change" && (
-        <ChangeDialog id={id} secret={secret} version={open.version ?? listed[0]} isLatest={isLatest(open.version, latest)} onClose={() => setOpen(undefined)} />
+        <ChangeDialog id={id} secret={secret} version={open.version ?? latestVersion} isLatest={isLatest(open.version, latest)} onClose={() => setOpen(undefined)} />
       )}
       {open?.what === "enable" && open.version !== undefined && (
         <EnableDialog id={id} version={open.version} isLatest={isLatest(open.version, latest)} referrers={referrers} onClose={() => setOpen(undefined)} />

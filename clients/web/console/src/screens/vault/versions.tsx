@@ -28,7 +28,7 @@ import { validityOf } from "../../ui/validity";
 import { ValidityBadge } from "../../ui/validity-badge";
 import { VersionText } from "./referrers";
 import { VaultProblem } from "./vault-problem";
-import { atEdge, latestOf, type AtEdge, type Referrer } from "./who";
+import { atEdge, type AtEdge, type Referrer } from "./who";
 
 export type VersionAction = "enable" | "change";
 
@@ -43,16 +43,17 @@ interface VersionsProps {
   readonly id: string;
   readonly query: ReturnType<typeof useVaultSecretVersions>;
   readonly versions: readonly VaultSecretVersion[];
+  /** The id of the latest one; empty where it is not known. */
+  readonly latest: string;
   readonly referrers: readonly Referrer[];
   /** Why nothing of it can be changed here. */
   readonly managed: string | undefined;
   readonly onAction: (action: VersionAction, version: VaultSecretVersion) => void;
 }
 
-export function Versions({ id, query, versions, referrers, managed, onAction }: VersionsProps): ReactNode {
+export function Versions({ id, query, versions, latest, referrers, managed, onAction }: VersionsProps): ReactNode {
   const styles = useStyles();
   const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage, dataUpdatedAt } = query;
-  const latest = latestOf(versions);
   const { byVersion, elsewhere } = atEdge(versions, referrers, latest);
   const parent = `vaultSecrets/${id}`;
   return (
@@ -93,10 +94,11 @@ export function Versions({ id, query, versions, referrers, managed, onAction }: 
           {hasNextPage && (
             <div>
               <Button size="small" disabledFocusable={isFetchingNextPage} icon={isFetchingNextPage ? <Spinner size="tiny" /> : null} onClick={() => void fetchNextPage()}>
-                Older versions
+                More versions
               </Button>
             </div>
           )}
+          {latest === "" && versions.length > 1 && <Text>Which one is the latest can’t be told: several were added in one second, or not all are loaded.</Text>}
           {elsewhere.length > 0 && (
             <Text>
               {hasNextPage ? "At the edge in versions that are not shown yet: " : "At the edge in versions that the vault no longer lists: "}

@@ -1,4 +1,5 @@
 /** Who refers to vault secrets. */
+import { timestampMs, type Timestamp } from "@bufbuild/protobuf/wkt";
 import { idOf, type SyncedSecret, type VaultSecret, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 
 import type { LiveSnapshot } from "../../api/live";
@@ -84,8 +85,20 @@ export function reachedBy(version: string, isLatest: boolean, referrers: readonl
   return referrers.filter(({ pinned }) => pinned === version || (isLatest && pinned === ""));
 }
 
-/** The latest version is the one that was made last; the list begins with it. */
-export function latestOf(versions: readonly VaultSecretVersion[]): string {
-  const [first] = versions;
-  return first === undefined ? "" : idOf(first.name);
+/**
+ * The latest version, which the vault secret's own attributes are those of; empty where it can't be told: the vault lists versions in the
+ * order of their ids, and two of one second look the same.
+ */
+export function latestOf(versions: readonly VaultSecretVersion[], { createTime }: Pick<VaultSecret, "createTime">): string {
+  const [latest, other] = versions.filter((version) => msOf(version.createTime) === msOf(createTime));
+  return latest === undefined || other !== undefined ? "" : idOf(latest.name);
+}
+
+/** Newest first. */
+export function newestFirst(versions: readonly VaultSecretVersion[]): readonly VaultSecretVersion[] {
+  return [...versions].sort((one, other) => msOf(other.createTime) - msOf(one.createTime));
+}
+
+function msOf(time: Timestamp | undefined): number {
+  return time === undefined ? 0 : timestampMs(time);
 }

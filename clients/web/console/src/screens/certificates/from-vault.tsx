@@ -1,0 +1,153 @@
+/** "Add from Azure Key Vault": a vault secret that is there becomes an entry of a list. */
+import {
+  Button,
+  Dialog,
+  DialogActions,
+  DialogBody,
+  DialogContent,
+  DialogSurface,
+  DialogTitle,
+  Field,
+  Input,
+  makeStyles,
+  Spinner,
+  Text,
+  tokens,
+} from "@fluentui/react-components";
+import { Encoding, idOf, Part, type Reference } from "@iotoperations/secret-service-client";
+import { SecretService } from "@iotoperations/secret-service-client/v1";
+import { useState, type ReactNode } from "react";
+
+import { useChange } from "../../api/change";
+import { useClient } from "../../api/connection";
+import { PickOptions } from "../../references/pick-options";
+import { pickedReferenceOf, type VaultPick } from "../../references/vault-pick";
+import { VaultPickerDialog } from "../../references/vault-picker";
+import { ActionButton } from "../../ui/action";
+import { CommandsButton } from "../../ui/commands";
+import { useNotify } from "../../ui/notify";
+import { Problem } from "../../ui/problem";
+import { addEntries } from "./changes";
+import { problemOfKey } from "./files";
+import { ListField, problemOfList } from "./list-field";
+import { unchangeable, type CertificateList } from "./lists";
+import { purposeOf } from "./names";
+import { wordsOfOutcome } from "./outcome";
+
+const useStyles = makeStyles({ content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM } });
+
+interface FromVaultProps {
+  readonly lists: readonly CertificateList[];
+  /** The list that it begins with. */
+  readonly list: string;
+  readonly onClose: () => void;
+}
+
+/** First which secret, then where it goes. */
+export function FromVaultDialog(props: FromVaultProps): ReactNode {
+  const [pick, setPick] = useState<VaultPick>();
+  return pick === undefined ? (
+    <VaultPickerDialog open title="certificate" onClose={props.onClose} onPick={([picked]) => setPick(picked)} />
+  ) : (
+    <EntryOfPick {...props} pick={pick} onChange={setPick} />
+  );
+}
+
+/** A file name for the content of a vault secret. */
+export function proposedKey({ vaultSecret, contentType = "" }: Pick<VaultPick, "vaultSecret" | "contentType">): string {
+  const extensions: Readonly<Record<string, string>> = { "application/pkix-cert": ".der", "application/pkix-crl": ".crl" };
+  return `${idOf(vaultSecret)}${extensions[contentType.toLowerCase()] ?? ".crt"}`;
+}
+
+function EntryOfPick({ lists, list: first, pick, onChange, onClose }: FromVaultProps & { pick: VaultPick; onChange: (pick: VaultPick) => void }): ReactNode {
+  const client = useClient();
+  const notify = useNotify();
+  const [list, setList] = useState(first);
+  const [key, setKey] = useState(() => proposedKey(pick));
+  const secret = lists.find(({ id }) => id === list)?.secret;
+  const keyProblem = problemOfKey(key, secret?.references.map((reference) => reference.key) ?? []);
+  const reference = pickedReferenceOf(key, pick);
+  const adding = useChange(
+    ({ entries }: { entries: readonly Reference[]; revision: string }, requestId) => addEntries(client, list, entries, { requestId }),
+    {
+      onDone: (result) => {
+        notify.done(`${key} was added to ${list}.`, wordsOfOutcome(result));
+        onClose();
+      },
+    },
+  );
+  const problem = problemOfList(list) ?? keyProblem ?? unchangeable(secret);
+  return (
+    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
+      <DialogSurface>
+        <DialogBody>
+          <DialogTitle>Add {idOf(pick.vaultSecret)} to a list</DialogTitle>
+          <DialogContent className={useStyles().content}>
+            <ListField lists={lists} value={list} onChange={setList} />
+            <Field label="Name in the list" required {...(keyProblem !== undefined && { validationMessage: keyProblem })}>
+              <Input value={key} onChange={(_, { value }) => setKey(value)} />
+            </Field>
+            <PickOptions pick={pick} onChange={onChange} />
+            <Text>Its subject, dates and thumbprint are shown once the edge has it: the service reads certificates there.</Text>
+            {adding.error !== null && <Problem error={adding.error} />}
+          </DialogContent>
+          <DialogActions fluid>
+            {problem === undefined && <Commands list={list} exists={secret !== undefined} reference={reference} />}
+            <Button onClick={onClose}>Cancel</Button>
+            <ActionButton
+              appearance="primary"
+              method={secret === undefined ? "CreateSyncedSecret" : "UpdateSyncedSecret"}
+              resource={`syncedSecrets/${list}`}
+              unless={adding.isPending ? "It is being added." : problem}
+              icon={adding.isPending ? <Spinner size="tiny" /> : null}
+              onClick={() => adding.mutate({ entries: [reference], revision: JSON.stringify([list, reference]) })}
+            >
+              Add to the list
+            </ActionButton>
+          </DialogActions>
+        </DialogBody>
+      </DialogSurface>
+    </Dialog>
+  );
+}
+
+/** The same as lines. */
+function Commands({ list, exists, reference }: { list: string; exists: boolean; reference: Reference }): ReactNode {
+  const { key, vaultSecret, version = "", part, encoding } = reference;
+  const sent = { key, vaultSecret, version, ...(part !== undefined && { part }), ...(encoding !== undefined && { encoding }) };
+  const taken = flagsOf(reference);
+  const purpose = purposeOf(list);
+  const from = `${key}=${idOf(vaultSecret)}${version === "" ? "" : `@${version}`}`;
+  return exists ? (
+    <CommandsButton
+      method={SecretService.method.updateSyncedSecret}
+      request={{ syncedSecret: { name: `syncedSecrets/${list}` }, setReferences: [sent] }}
+      words={["secrets", "add", "--to", list, from, ...taken]}
+    />
+  ) : (
+    <CommandsButton
+      method={SecretService.method.createSyncedSecret}
+      request={{ syncedSecretId: list, syncedSecret: { references: [sent] }, purpose }}
+      words={["secrets", "create", list, "--from", from, ...taken, ...(purpose === "" ? [] : ["--purpose", purpose])]}
+    />
+  );
+}
+
+const PARTS: Partial<Record<Part, string>> = {
+  [Part.CERTIFICATE]: "certificate",
+  [Part.CHAIN]: "chain",
+  [Part.PRIVATE_KEY]: "private-key",
+  [Part.FULL_CHAIN]: "full-chain",
+  [Part.PFX]: "pfx",
+  [Part.WHOLE]: "whole",
+};
+const ENCODINGS: Partial<Record<Encoding, string>> = { [Encoding.BASE64]: "base64", [Encoding.HEX]: "hex", [Encoding.UTF8]: "none" };
+
+/** What the CLI calls the part and the encoding. */
+function flagsOf({ key, part, encoding }: Reference): string[] {
+  const [partName, encodingName] = [part && PARTS[part], encoding && ENCODINGS[encoding]];
+  return [
+    ...(partName === undefined ? [] : ["--part", `${key}=${partName}`]),
+    ...(encodingName === undefined ? [] : ["--encoding", `${key}=${encodingName}`]),
+  ];
+}
