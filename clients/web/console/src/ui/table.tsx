@@ -83,7 +83,8 @@ const useStyles = makeStyles({
     borderBottom: `1px solid ${tokens.colorNeutralStroke3}`,
     ":hover": { backgroundColor: tokens.colorNeutralBackground1Hover },
   },
-  selected: { backgroundColor: tokens.colorNeutralBackground1Selected },
+  // Of the grey ones, links on it would be too faint in dark.
+  selected: { backgroundColor: tokens.colorBrandBackground2 },
   body: { position: "relative" },
   cell: { minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" },
   sorter: {
