@@ -97,7 +97,7 @@ export function columnsOf(onAction: OnAction): readonly Column<Entry>[] {
         </Link>
       ),
     },
-    { id: "actions", title: "", width: "2.5rem", cell: (entry) => <Actions entry={entry} onAction={onAction} /> },
+    { id: "actions", title: "Actions", width: "3.5rem", cell: (entry) => <Actions entry={entry} onAction={onAction} /> },
   ];
 }
 

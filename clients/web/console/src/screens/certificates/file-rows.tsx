@@ -20,7 +20,7 @@ const useStyles = makeStyles({
   over: { outline: `2px solid ${tokens.colorBrandStroke1}` },
   head: { display: "flex", alignItems: "center", justifyContent: "space-between", gap: tokens.spacingHorizontalM },
   name: { overflowWrap: "anywhere", margin: 0 },
-  names: { display: "grid", gridTemplateColumns: "repeat(auto-fit, minmax(14rem, 1fr))", gap: tokens.spacingHorizontalM },
+  names: { display: "grid", alignItems: "start", gridTemplateColumns: "repeat(auto-fit, minmax(14rem, 1fr))", gap: tokens.spacingHorizontalM },
 });
 
 interface PickerProps {
