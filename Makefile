@@ -10,7 +10,7 @@ SERVICE_THREADS = $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 export PATH := $(CURDIR)/.cache/bin:$(PATH)
 
-.PHONY: help build run kube test simulate simulate-faults soak mutants fuzz unit lint format faults image deny contract chart sbom generate docs bench bench-cluster bench-image bench-peer bench-hostile bench-clients tools clean
+.PHONY: help build run kube test simulate simulate-faults soak mutants fuzz unit lint format faults image deny contract chart sbom generate docs bench bench-cluster bench-image bench-peer bench-hostile bench-clients bench-console console screenshots tools clean
 .DEFAULT_GOAL := help
 
 help: ## List the verbs.
@@ -29,7 +29,7 @@ kube: ## Run a real Kubernetes control plane on loopback (built by Go when first
 test: tools ## Run all tests: unit, service tier in both engines, the process, the README's walk, Azure's SDKs, the clients.
 	$(CARGO) test --locked --workspace --lib --tests
 	SECRET_SERVICE_TESTS_ENGINE=secret-store RUST_TEST_THREADS=$(SERVICE_THREADS) $(CARGO) test --locked --test service
-	RUST_TEST_THREADS=$(SERVICE_THREADS) scripts/on-control-plane $(CARGO) test --locked --test service --test extension --test control_plane
+	RUST_TEST_THREADS=$(SERVICE_THREADS) scripts/on-control-plane $(CARGO) test --locked --test service --test extension --test control_plane --test console
 	SECRET_SERVICE_TESTS_ENGINE=secret-store RUST_TEST_THREADS=$(SERVICE_THREADS) scripts/on-control-plane $(CARGO) test --locked --test service
 
 simulate: ## Simulate the whole service under fresh seeds for SECONDS (600), after the kept ones; SEED=N replays one.
@@ -84,6 +84,7 @@ generate: ## Generate the clients' code and the manifests, and record the contra
 	scripts/go-client generate
 	scripts/python-client generate
 	scripts/web-client generate
+	scripts/web-console build
 	scripts/chart generate
 
 docs: ## Write the reference pages in docs/ anew from the code.
@@ -108,6 +109,16 @@ bench-hostile: ## Measure a good caller alone and beside a thousand connections 
 
 bench-clients: build ## Measure the Go client beside ghz on the same method.
 	scripts/go-client bench
+
+bench-console: build ## Measure the page in Chromium: bytes, time to use, ten thousand rows, axe, and Lighthouse where it is.
+	SECRET_SERVICE_BINARY=$(CURDIR)/target/release/secret-service scripts/web-console bench
+
+console: ## Build the web page that the service embeds, clients/web/console/dist.
+	scripts/web-console build
+
+screenshots: ## Take the pictures of the documentation anew, docs/console/*.png.
+	$(CARGO) build --locked
+	scripts/web-console screenshots
 
 tools: ## Install what the tests call: grpcurl, where Go is there, and Azure's SDK, where Python is.
 	scripts/tool grpcurl

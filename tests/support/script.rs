@@ -16,11 +16,17 @@ pub fn say(text: &str) {
 /// Runs `scripts/NAME ARGUMENTS`, and fails with all that it printed where it fails; else what it printed. `None`, said so, where
 /// the machine lacks what it needs.
 pub fn passes(name: &str, arguments: &[&str]) -> Option<String> {
+    passes_with(name, arguments, &[])
+}
+
+/// The same with variables besides.
+pub fn passes_with(name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Option<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tools = root.join(".cache/bin");
     let output = Command::new(root.join("scripts").join(name))
         .args(arguments)
         .current_dir(root)
+        .envs(variables.iter().copied())
         .env("SECRET_SERVICE_BINARY", env!("CARGO_BIN_EXE_secret-service"))
         .env("PATH", format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default()))
         .output()

@@ -7,6 +7,7 @@ import { createServer, request, type IncomingMessage, type OutgoingHttpHeaders, 
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { once } from "node:events";
+import { pipeline } from "node:stream";
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -77,7 +78,8 @@ export class Front {
       { hostname, port, path: asked.url, method: asked.method, headers },
       (answered) => {
         answer.writeHead(answered.statusCode ?? 502, answered.headers);
-        answered.pipe(answer);
+        // Where the service dies in the middle of an answer, so does the answer.
+        pipeline(answered, answer, () => undefined);
       },
     );
     passed.on("error", () => answer.destroy());
