@@ -2,7 +2,7 @@
 import type { Page } from "@playwright/test";
 
 import { expectAccessible } from "./support/axe";
-import { expect, OPERATOR, paste, PEOPLE, test } from "./support/people";
+import { expect, OPERATOR, paste, PEOPLE, test, VIEWER } from "./support/people";
 import { expectForgotten } from "./support/values";
 
 /** Signs in at the issuer, from a page that asks who is there. */
@@ -20,7 +20,7 @@ test("a pasted token signs in, lives in the memory of the page alone, and is for
   await paste(page, OPERATOR);
   await expect(menu(page)).toBeVisible();
   await page.getByRole("button", { name: "Who is signed in" }).click();
-  await expect(page.getByText("system:serviceaccount:people:operator")).toBeVisible();
+  await expect(page.getByRole("menu").getByText("system:serviceaccount:people:operator", { exact: true })).toBeVisible();
   await page.keyboard.press("Escape");
   await expectForgotten(page, watched, OPERATOR);
 
@@ -52,9 +52,12 @@ test("somebody signs in at the issuer in a window of its own, and no token is le
   await expect(menu(page)).toBeVisible();
   await expect(page).toHaveURL(/\/secrets\?search=pump/);
   await page.getByRole("button", { name: "Who is signed in" }).click();
-  await expect(page.getByText("oidc:ada", { exact: true })).toBeVisible();
-  await expect(page.getByText("oidc-group:operators")).toBeVisible();
-  await page.keyboard.press("Escape");
+  await expect(page.getByRole("menu").getByText("oidc:ada", { exact: true })).toBeVisible();
+  await page.getByRole("menuitem", { name: "Who am I, and what may I do" }).click();
+  const person = page.getByRole("dialog", { name: "Who you are to the service" });
+  await expect(person.getByText("oidc-group:operators")).toBeVisible();
+  await expectAccessible(page, "who you are");
+  await person.getByRole("button", { name: "Close" }).click();
   expect(site.issuer.grants).toEqual(["authorization_code"]);
   // All JSON web tokens begin so.
   await expectForgotten(page, watched, "eyJ");
@@ -106,4 +109,16 @@ test("a sign-in that ends is asked for again in place, and nothing that was type
   await paste(page, again);
   await expect(ended).toBeHidden();
   await expect(search).toHaveValue("what was typed");
+});
+
+test("what a caller may not do is greyed, and says whose right is missing", async ({ page }) => {
+  await page.goto("/secrets");
+  await paste(page, VIEWER);
+  const create = page.getByRole("button", { name: "New", exact: true });
+  await expect(create).toHaveAttribute("aria-disabled", "true");
+  await create.hover();
+  await expect(page.getByRole("tooltip").filter({ visible: true })).toContainText("system:serviceaccount:people:viewer");
+  await create.click({ force: true });
+  await expect(page.getByRole("heading", { level: 1, name: "Secrets" })).toBeVisible();
+  await expectAccessible(page, "a page of somebody who only looks");
 });

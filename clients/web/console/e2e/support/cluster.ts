@@ -14,10 +14,10 @@ export interface KubernetesObject {
 /** Rights of a user of the simulated cluster. */
 export interface Rule {
   readonly verbs: readonly string[];
-  readonly groups: readonly string[];
+  readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
   readonly namespaces: readonly string[];
-  readonly names?: readonly string[];
+  readonly resourceNames?: readonly string[];
 }
 
 const PLURALS: Readonly<Record<string, string>> = {

@@ -62,7 +62,7 @@ export class Serve {
   async people(...people: readonly Person[]): Promise<void> {
     const rule = (verbs: readonly string[]): Rule => ({
       verbs,
-      groups: ["secret-service.iotoperations"],
+      apiGroups: ["secret-service.iotoperations"],
       resources: ["syncedsecrets", "vaultsecrets"],
       namespaces: [NAMESPACE],
     });
