@@ -291,8 +291,8 @@ fields::configuration! {
     /// How people sign in to the console
     authentication_oidc_console: OidcConsole {
         /// The client ID of the console at the issuer: a public client (a single-page application) with PKCE and the
-        /// redirect URI ORIGIN/, such as https://console.example/. If unset, people can't sign in to the console with
-        /// OpenID Connect.
+        /// redirect URI ORIGIN/signed-in, such as https://console.example/signed-in. If unset, people can't sign in to the
+        /// console with OpenID Connect.
         client_id: Option<String>,
         /// The scopes that the console asks for. For token = "access", one of them must name the API that the token is
         /// for, such as api://CLIENT-ID/access.
