@@ -72,6 +72,8 @@ struct Inner {
     /// Held from the begin of a transaction until the view shows it, so that the view follows the order of
     /// commits.
     turn: Arc<Mutex<()>>,
+    /// Held by whoever reads the audit.
+    audit_reads: Mutex<()>,
     view: View,
     sequence: watch::Sender<i64>,
     commits: watch::Sender<()>,

@@ -106,6 +106,7 @@ impl Store {
             writer,
             readers,
             turn: Arc::new(Mutex::new(())),
+            audit_reads: Mutex::default(),
             view,
             sequence: watch::Sender::new(place.sequence),
             commits: watch::Sender::new(()),

@@ -10,7 +10,7 @@ use super::{
     Answer, Service,
     auth::{self, Authorizer},
     convert,
-    method::{METHODS, Method},
+    method::METHODS,
     request::{NamedResource, RpcRequest},
 };
 use crate::{
@@ -41,7 +41,7 @@ pub(super) async fn call(service: &Service, request: Request<GetCallerRequest>) 
     let caller = auth::caller(request.extensions());
     let about = about(request.get_ref()).map_err(plain)?;
     let methods = METHODS.iter().filter(|method| method.name != GetCallerRequest::METHOD);
-    let methods: Vec<_> = methods.map(|method| (method, required(method, about.as_ref()))).collect();
+    let methods: Vec<_> = methods.map(|method| (method, (method.permissions_on)(about.as_ref()))).collect();
     let reference = reference(about.as_ref());
     let wanted = methods.iter().flat_map(|(_, required)| required).chain([&reference]).cloned().collect();
     let grants = Grants::of(&service.authorizer, &caller, wanted).await?;
@@ -101,13 +101,6 @@ pub(super) fn about(wire: &GetCallerRequest) -> Result<Option<NamedResource>, Er
     Ok(Some(NamedResource { resource, name }))
 }
 
-fn required(method: &Method, about: Option<&NamedResource>) -> Vec<Permission> {
-    match about {
-        Some(named) => (method.permissions_on)(named),
-        None => (method.required_permissions)(),
-    }
-}
-
 /// To refer to an existing vault secret.
 fn reference(about: Option<&NamedResource>) -> Permission {
     let mut reference = Permission::reference(None);
@@ -149,11 +142,14 @@ impl<'a> Grants<'a> {
     /// What is in the way of a permission. Whoever may not have it for every name may still have it for one, if the method names one.
     fn obstacle(&self, permission: &Permission, names_resource: bool) -> Option<(Access, AccessError)> {
         let is_for_any = names_resource && permission.name.is_none();
-        if let Some(refusal) = self.refusals.get(permission) {
+        let ruled = is_for_any.then(|| self.authorizer.access().ruled_names(self.caller, permission));
+        // Where rules leave no name, no right in the cluster would help.
+        if let (Some(refusal), Some(RuledNames::All | RuledNames::Some) | None) =
+            (self.refusals.get(permission), ruled)
+        {
             let access = if is_for_any { Access::NotAllNames } else { Access::Denied };
             return Some((access, refusal.clone()));
         }
-        let ruled = is_for_any.then(|| self.authorizer.access().ruled_names(self.caller, permission));
         let (access, why) = match ruled? {
             RuledNames::All => return None,
             RuledNames::Some => (Access::NotAllNames, "rules restrict the names"),

@@ -35,14 +35,18 @@ impl RpcRequest for ListSecretUsagesRequest {
         }
     }
 
-    fn permissions_on(named: &NamedResource) -> Vec<Permission> {
-        let required = match named.resource {
-            SyncedSecrets => Permission::all(Get, SyncedSecrets),
-            VaultSecrets => Permission::all(List, SyncedSecrets),
-        };
-        let mut required = vec![required];
-        required.iter_mut().for_each(|permission| named.put_into(permission));
-        required
+    fn permissions_on(named: Option<&NamedResource>) -> Vec<Permission> {
+        let (of_one, of_all) = (Permission::all(Get, SyncedSecrets), Permission::all(List, SyncedSecrets));
+        match named {
+            // Whoever lacks one of them can still ask for the others' usages.
+            None => vec![of_one, of_all],
+            Some(named) if named.resource == VaultSecrets => vec![of_all],
+            Some(named) => {
+                let mut of_one = of_one;
+                named.put_into(&mut of_one);
+                vec![of_one]
+            }
+        }
     }
 }
 

@@ -13,8 +13,8 @@ pub(crate) struct Method {
     pub(crate) name: &'static str,
     /// What the caller must be allowed to do, whatever the request names.
     pub(crate) required_permissions: fn() -> Vec<Permission>,
-    /// The same if the request is about this resource.
-    pub(crate) permissions_on: fn(&NamedResource) -> Vec<Permission>,
+    /// The same if the request is about this resource, or about any.
+    pub(crate) permissions_on: fn(Option<&NamedResource>) -> Vec<Permission>,
     /// See [`RpcRequest::NAMES_RESOURCE`].
     pub(crate) names_resource: bool,
     /// See [`RpcRequest::CARRIES_VALUES`].

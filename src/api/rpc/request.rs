@@ -24,10 +24,10 @@ pub(crate) trait RpcRequest: Message + Default {
     /// Everything that the caller must be allowed to do.
     fn required_permissions(&self) -> Vec<Permission>;
 
-    /// The same for a request about this resource, as far as that is known without the rest of the request.
-    fn permissions_on(named: &NamedResource) -> Vec<Permission> {
+    /// The same for a request about this resource, or about any, as far as that is known without the rest of the request.
+    fn permissions_on(named: Option<&NamedResource>) -> Vec<Permission> {
         let mut required = Self::default().required_permissions();
-        if Self::NAMES_RESOURCE {
+        if let Some(named) = named.filter(|_| Self::NAMES_RESOURCE) {
             required.iter_mut().for_each(|permission| named.put_into(permission));
         }
         required

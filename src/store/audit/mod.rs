@@ -51,7 +51,7 @@ macro_rules! selection {
         concat!("
         SELECT ", event_columns!(), "
           FROM ", $table, "
-         WHERE ", $condition, "(?2 < 0 OR sequence < ?2)
+         WHERE ", $condition, "sequence < ?2
            AND (?3 = '' OR actor = ?3)
            AND (?4 = '' OR action = ?4)
            AND (?5 = '' OR outcome = ?5)
@@ -65,7 +65,7 @@ statements! {
     INSERT = concat!("
         INSERT INTO audit_events (", chained_columns!(), ", kept_since)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-    /// Newest first; a negative `before` starts at the newest, and an empty text matches all. It may go through all events, which
+    /// Newest first, of those before a sequence, and an empty text matches all. It may go through all events, which
     /// takes a fraction of a second at their largest size: an index for each filter would cost more than that.
     SELECT = selection!("");
     /// The same of one resource, by the index.
@@ -146,7 +146,7 @@ impl Store {
         let statement = if filter.resource.is_empty() { SELECT } else { SELECT_OF_RESOURCE };
         let mut query = sqlx::query_as::<_, AuditRow>(statement)
             .bind(limit)
-            .bind(filter.before.unwrap_or(-1))
+            .bind(filter.before.unwrap_or(i64::MAX))
             .bind(&filter.actor)
             .bind(&filter.action)
             .bind(&filter.outcome)
@@ -156,8 +156,12 @@ impl Store {
         if !filter.resource.is_empty() {
             query = query.bind(&filter.resource);
         }
-        let rows = self.run(query.fetch_all(&self.0.readers)).await?;
-        rows.into_iter().map(AuditRow::into_model).collect()
+        let rows = self.run(async {
+            // A filter that matches little is read through to the end: of the connections that read, one does so at a time.
+            let _turn = self.0.audit_reads.lock().await;
+            query.fetch_all(&self.0.readers).await
+        });
+        rows.await?.into_iter().map(AuditRow::into_model).collect()
     }
 
     /// Records an event in its own transaction.

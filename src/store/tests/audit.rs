@@ -88,14 +88,28 @@ async fn the_events_of_a_resource_are_found_by_their_index() {
     store.close().await;
     let file = SqliteConnectOptions::new().filename(directory.path().join("state.db"));
     let mut sql = file.connect().await.unwrap();
-    let statement = super::super::audit::STATEMENTS.iter().find(|sql| sql.contains("resource = ?9")).unwrap();
-    let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
-    let steps = plan.fetch_all(&mut sql).await.unwrap();
-    let steps: Vec<String> = steps.iter().map(|step| sqlx::Row::get(step, "detail")).collect();
-    for table in ["audit_events", "audit_denials"] {
-        let index = format!("{table}_by_resource (resource=?");
-        assert!(steps.iter().any(|step| step.contains(&index)), "{steps:?}");
+    let selects = super::super::audit::STATEMENTS.iter().filter(|sql| sql.contains("sequence < ?2"));
+    let mut seen = 0;
+    for statement in selects {
+        let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+        let steps = plan.fetch_all(&mut sql).await.unwrap();
+        let steps: Vec<String> = steps.iter().map(|step| sqlx::Row::get(step, "detail")).collect();
+        // A page begins where the one before it ended, and doesn't walk there from the newest event.
+        let range = match statement.contains("resource = ?9") {
+            true => {
+                ["audit_events_by_resource (resource=? AND ", "audit_denials_by_resource (resource=? AND "]
+            }
+            false => [
+                "SEARCH audit_events USING INTEGER PRIMARY KEY (rowid<?)",
+                "SEARCH audit_denials USING INTEGER PRIMARY KEY (rowid<?)",
+            ],
+        };
+        for part in range {
+            assert!(steps.iter().any(|step| step.contains(part)), "{part}: {steps:?}");
+        }
+        seen += 1;
     }
+    assert_eq!(seen, 2);
 }
 
 /// A database of five events, closed, and where it lies.

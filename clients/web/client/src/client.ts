@@ -124,15 +124,13 @@ const rpc = SecretService.method;
  */
 export class SecretServiceClient {
   readonly #caller: Caller;
+  /** The way of this client's unary calls, for libraries that take a transport, such as `@connectrpc/connect-query`. */
+  readonly transport: Transport;
 
   /** On a transport of `@connectrpc/connect`; {@link connect} makes one. */
   constructor(transport: Transport, options: ClientOptions = {}) {
     this.#caller = new Caller(transport, options.target ?? "the transport's address", options);
-  }
-
-  /** The way of this client's unary calls, for libraries that take a transport, such as `@connectrpc/connect-query`. */
-  get transport(): Transport {
-    return new CallerTransport(this.#caller);
+    this.transport = new CallerTransport(this.#caller);
   }
 
   // ---- The Key Vault ----

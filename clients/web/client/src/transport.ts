@@ -1,8 +1,16 @@
 /** The way of a client's calls as a transport, for libraries that take one. */
-import type { DescMessage, DescMethodStreaming, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
+import { create, type DescMessage, type DescMethodStreaming, type DescMethodUnary, type MessageInitShape } from "@bufbuild/protobuf";
+import { durationMs, type Duration } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, type StreamResponse, type Transport, type UnaryResponse } from "@connectrpc/connect";
 
 import type { Caller } from "./caller.js";
+import { newId } from "./id.js";
+
+/** What some requests of the contract have. */
+interface Request {
+  requestId?: string;
+  wait?: Duration;
+}
 
 /**
  * Unary calls with all that the client's own have: its credentials, its retries, a request id, and errors by reason. What
@@ -18,7 +26,14 @@ export class CallerTransport implements Transport {
     _header: HeadersInit | undefined,
     input: MessageInitShape<I>,
   ): Promise<UnaryResponse<I, O>> {
-    const message = await this.caller.unary(method, input, { signal, timeoutMs });
+    const request = create(method.input, input);
+    const known = request as Request;
+    if (known.requestId === "") {
+      // A call is tried again, and must be the same request then.
+      known.requestId = newId();
+    }
+    const waitMs = known.wait === undefined ? 0 : durationMs(known.wait);
+    const message = await this.caller.unary(method, request, { signal, timeoutMs }, waitMs);
     return { stream: false, service: method.parent, method, header: new Headers(), trailer: new Headers(), message };
   }
 

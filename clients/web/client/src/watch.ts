@@ -86,9 +86,10 @@ export class Watch implements AsyncIterableIterator<WatchEvent, void, undefined>
       if (failure instanceof DeadlineExceededError && this.#ends !== Infinity) {
         throw failure;
       }
+      const wait = this.resumption.broken(failure);
       this.options.onBroken?.(failure);
       // A close in the pause ends the loop, an abort ends it with its reason.
-      await pause(this.resumption.broken(failure), ended).catch(() => signal?.throwIfAborted());
+      await pause(wait, ended).catch(() => signal?.throwIfAborted());
     }
   }
 

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { inspect } from "node:util";
 
 import { create } from "@bufbuild/protobuf";
-import { timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import {
   Code,
   conditionOf,
@@ -25,9 +25,9 @@ import {
   type SecretServiceClient,
   type SyncedSecret,
 } from "@iotoperations/secret-service-client";
-import { ConditionSchema } from "@iotoperations/secret-service-client/v1";
+import { ConditionSchema, SecretService, type DeleteSyncedSecretRequest } from "@iotoperations/secret-service-client/v1";
 
-import { event, Fake, secret, SILENCE, type Answer } from "./fake.js";
+import { event, Fake, refusal, secret, SILENCE, type Answer } from "./fake.js";
 import { newRun } from "./run.js";
 import { Service } from "./service.js";
 
@@ -293,4 +293,21 @@ test("nothing shows a value but reveal", () => {
     () => new SecretValue("canary\ud800"),
     (error) => error instanceof TypeError && !error.message.includes("canary"),
   );
+});
+
+test("a transport's calls are tried again as the same request, and wait as long as they ask for", async () => {
+  const fake = await Fake.start(refusal(Code.Unavailable, "EDGE_UNAVAILABLE"), secret("a"));
+  const there = connect(fake.url, { timeoutMs: 2_000 });
+  assert.equal(there.transport, there.transport, "who remembers it by its transport asks only once");
+  const call = there.transport.unary(SecretService.method.deleteSyncedSecret, undefined, undefined, undefined, {
+    name: "syncedSecrets/a",
+    wait: durationFromMs(60_000),
+  });
+  assert.equal((await call).message.name, "syncedSecrets/a");
+  const [first, second] = fake.asked as DeleteSyncedSecretRequest[];
+  assert.match(first?.requestId ?? "", /^[0-9a-f-]{36}$/);
+  assert.equal(second?.requestId, first?.requestId);
+  const timeouts = fake.headers.map((headers) => parseInt(headers.get("grpc-timeout") ?? "", 10));
+  assert(timeouts.every((ms) => ms > 50_000), String(timeouts));
+  await fake.stop();
 });

@@ -260,6 +260,19 @@ mod tests {
     }
 
     #[test]
+    fn rules_that_deny_every_name_leave_none() {
+        let ada = Caller::from(Identity { name: "ada".into(), ..Identity::default() });
+        let left = |rules: &[&str]| {
+            let rules: AccessRules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+            rules.names(&ada, Resource::VaultSecrets)
+        };
+        assert_eq!(left(&["deny ada vaultSecrets/*"]), RuledNames::None);
+        assert_eq!(left(&["allow ada vaultSecrets/p*", "deny * vaultSecrets/**"]), RuledNames::None);
+        assert_eq!(left(&["deny bob vaultSecrets/*"]), RuledNames::All);
+        assert_eq!(left(&["deny ada vaultSecrets/p*"]), RuledNames::Some);
+    }
+
+    #[test]
     fn access_rules_round_trip_and_other_text_is_refused() {
         let rule: AccessRule = " deny  *   vaultSecrets/prod-* ".parse().unwrap();
         assert_eq!(rule.to_string(), "deny * vaultSecrets/prod-*");
