@@ -47,6 +47,7 @@ const useStyles = makeStyles({
   names: { display: "flex", flexDirection: "column", minWidth: 0 },
   one: { overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" },
   muted: { color: tokens.colorNeutralForeground3 },
+  narrow: { display: "none", [NARROW]: { display: "inline" } },
   wide: { [NARROW]: { display: "none" } },
 });
 
@@ -151,6 +152,7 @@ function Row({ secret, picked, multiple }: { secret: VaultSecret; picked: boolea
   const { name, contentType, managed, syncedSecrets } = secret;
   const [first] = syncedSecrets;
   const type = wordsOfContentType(contentType, managed);
+  const syncedBy = wordsOfSyncedBy(first, syncedSecrets.length);
   return (
     <>
       <Mark picked={picked} multiple={multiple} />
@@ -158,24 +160,26 @@ function Row({ secret, picked, multiple }: { secret: VaultSecret; picked: boolea
         <Text className={styles.one} title={idOf(name)}>
           {idOf(name)}
         </Text>
-        {type !== "" && (
-          <Text size={200} className={mergeClasses(styles.one, styles.muted)}>
-            {type}
-          </Text>
-        )}
+        <Text size={200} className={mergeClasses(styles.one, styles.muted)}>
+          {type}
+          <span className={styles.narrow}>{type === "" ? syncedBy : ` · ${syncedBy}`}</span>
+        </Text>
       </span>
       <span>
         <Expiry secret={secret} />
       </span>
       <Text size={200} className={mergeClasses(styles.one, styles.muted, styles.wide)}>
-        {first === undefined
-          ? "Not synced yet"
-          : syncedSecrets.length === 1
-            ? `Synced by ${idOf(first)}`
-            : `Synced by ${idOf(first)} and ${count(syncedSecrets.length - 1, "other")}`}
+        {syncedBy}
       </Text>
     </>
   );
+}
+
+function wordsOfSyncedBy(first: string | undefined, all: number): string {
+  if (first === undefined) {
+    return "Not synced yet";
+  }
+  return all === 1 ? `Synced by ${idOf(first)}` : `Synced by ${idOf(first)} and ${count(all - 1, "other")}`;
 }
 
 function Mark({ picked, multiple }: { picked: boolean; multiple: boolean }): ReactNode {
