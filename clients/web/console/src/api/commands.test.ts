@@ -41,3 +41,9 @@ test("a shell takes every word as it is meant, and the token from its environmen
   expect(grpcurl).toContain(`-H "authorization: Bearer $SECRET_SERVICE_TOKEN"`);
   expect(grpcurl).toContain(`it'\\''s`);
 });
+
+test("a mask is written as grpcurl reads it", () => {
+  const request = { vaultSecret: { name: "vaultSecrets/p" }, updateMask: { paths: ["not_before_time", "tags"] } };
+  const { grpcurl } = commandOf(SecretService.method.updateVaultSecret, request, ["vault", "update", "p"], { origin });
+  expect(grpcurl).toContain(`"update_mask":{"paths":["not_before_time","tags"]}`);
+});

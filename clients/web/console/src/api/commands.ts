@@ -58,11 +58,19 @@ function withoutValues(json: JsonValue): JsonValue {
   for (const [name, part] of Object.entries(json)) {
     if (name === "create" || name === "secret") {
       kept[name] = hidden(part);
+    } else if (name === "update_mask" && typeof part === "string") {
+      kept[name] = maskOf(part);
     } else if (name !== "request_id") {
       kept[name] = withoutValues(part);
     }
   }
   return kept;
+}
+
+/** A mask as a message: grpcurl doesn't read the text that JSON has for it. */
+function maskOf(text: string): JsonObject {
+  const paths = text.split(",").map((path) => path.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+  return { paths };
 }
 
 /** A new vault secret with a placeholder for its value. */

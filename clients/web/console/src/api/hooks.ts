@@ -6,6 +6,7 @@ import {
   SecretService,
   SyncedSecretView,
   type Caller,
+  type ListVaultSecretVersionsResponse,
 } from "@iotoperations/secret-service-client/v1";
 import { useInfiniteQuery, useQuery } from "@connectrpc/connect-query";
 import { useQuery as usePlainQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
@@ -13,6 +14,7 @@ import { useCallback, useEffect, useSyncExternalStore } from "react";
 
 import { useClient, useLive } from "./connection";
 import type { LiveSnapshot } from "./live";
+import { newestFirst } from "./versions";
 
 const rpc = SecretService.method;
 /** How old what is not watched may get while somebody looks at it. */
@@ -62,13 +64,22 @@ export function useVaultSecret(id: string) {
   return useQuery(rpc.getVaultSecret, { name: `vaultSecrets/${id}` });
 }
 
-/** The versions of a secret in the vault, newest first, page by page. */
+/** The versions of a secret in the vault, page by page; of those that were read, the newest first. */
 export function useVaultSecretVersions(id: string, enabled = true) {
   return useInfiniteQuery(
     rpc.listVaultSecretVersions,
     { parent: `vaultSecrets/${id}`, pageSize: PAGE, pageToken: "" },
-    { pageParamKey: "pageToken", getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined, enabled },
+    {
+      pageParamKey: "pageToken",
+      getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined,
+      select: inOrder,
+      enabled,
+    },
   );
+}
+
+function inOrder<Data extends { pages: ListVaultSecretVersionsResponse[] }>(data: Data): Data {
+  return { ...data, pages: newestFirst(data.pages) };
 }
 
 /** What a synced secret can be for. */
