@@ -34,7 +34,7 @@ import { useUpdate } from "./use-update";
 const useStyles = makeStyles({
   title: { margin: 0 },
   surface: { maxWidth: "52rem" },
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalL, overflowWrap: "anywhere" },
+  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalL, overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
   list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL },
   actions: { flexWrap: "wrap", justifyContent: "flex-end" },
   group: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS },

@@ -5,6 +5,7 @@ import { useQuery } from "@connectrpc/connect-query";
 import { Button, makeStyles, MessageBar, MessageBarBody, MessageBarTitle, Text, tokens } from "@fluentui/react-components";
 import type { ReactNode } from "react";
 
+import { wordsOfEvent } from "../../ui/events";
 import { Time } from "../../ui/time";
 import { changesOf, differences, draftOf, rebased, replacesWhole, type Difference, type Draft } from "./draft";
 
@@ -110,7 +111,7 @@ function WhoChanged({ name }: { name: string }): ReactNode {
   const event = data?.auditEvents.find(({ action, outcome }) => /^(Update|Delete|Adopt)SyncedSecret$/.test(action) && outcome === "OK");
   return event === undefined ? null : (
     <Text>
-      {event.actor} at <Time value={event.eventTime} />: {event.action}. {event.detail}
+      {event.actor} at <Time value={event.eventTime} />: {wordsOfEvent(event)}. {event.detail}
     </Text>
   );
 }

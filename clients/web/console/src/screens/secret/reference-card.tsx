@@ -33,7 +33,7 @@ import { validityOf } from "../../ui/validity";
 import { ValidityBadge } from "../../ui/validity-badge";
 import { CertificateDetails } from "./certificate-details";
 import { wordsOfDecoding, wordsOfPart } from "./draft";
-import { wordsOfLatest } from "./versions";
+import { latestOf, wordsOfLatest } from "./versions";
 
 const useStyles = makeStyles({
   card: {
@@ -163,7 +163,9 @@ function Actions({ secret, reference, unless, onRotate, onChange, onPin, onRemov
 /** How the edge stands to the vault, if the vault was asked. */
 function Latest({ reference, compare }: { reference: SecretReference; compare: boolean }): ReactNode {
   const [wanted, setWanted] = useState(compare);
-  const { data, error, isFetching } = useVaultSecretVersions(idOf(reference.vaultSecret), wanted);
+  const { data, error, isFetching, hasNextPage } = useVaultSecretVersions(idOf(reference.vaultSecret), wanted);
+  const versions = data?.pages.flatMap((page) => page.versions) ?? [];
+  const latest = latestOf(versions, reference.syncedVersion);
   if (!wanted) {
     return (
       <Button size="small" aria-label={`Look at the versions of ${idOf(reference.vaultSecret)}`} onClick={() => setWanted(true)}>
@@ -171,9 +173,12 @@ function Latest({ reference, compare }: { reference: SecretReference; compare: b
       </Button>
     );
   }
-  const latest = data?.pages[0]?.versions[0];
   if (latest === undefined) {
     return error !== null ? `unknown: ${messageOf(error)}` : isFetching ? "looking…" : "no version";
+  }
+  // The vault lists versions in no order: the newest may be among those that were not read.
+  if (hasNextPage) {
+    return "more versions than are looked at here: see the vault secret";
   }
   return (
     <span>
