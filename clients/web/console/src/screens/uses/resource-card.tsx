@@ -105,6 +105,7 @@ function Field({ usage }: { usage: SecretUsage }): ReactNode {
 }
 
 function UsageBadge({ usage }: { usage: SecretUsage }): ReactNode {
+  const { byName } = useLiveSecrets();
   if (isBroken(usage)) {
     return (
       <Badge appearance="tint" color="danger" icon={<ErrorCircleRegular />}>
@@ -112,14 +113,15 @@ function UsageBadge({ usage }: { usage: SecretUsage }): ReactNode {
       </Badge>
     );
   }
+  const isThere = byName.has(usage.syncedSecret) && !usage.guessed;
   return (
     <>
       <Badge
         appearance="tint"
-        color={usage.guessed ? "subtle" : "success"}
-        icon={usage.guessed ? <QuestionCircleRegular /> : <CheckmarkCircleRegular />}
+        color={isThere ? "success" : "subtle"}
+        icon={isThere ? <CheckmarkCircleRegular /> : <QuestionCircleRegular />}
       >
-        There
+        {byName.has(usage.syncedSecret) ? "There" : "Not missing"}
       </Badge>{" "}
       <Show name={usage.syncedSecret} />
     </>
@@ -134,7 +136,7 @@ function Show({ name }: { name: string }): ReactNode {
   if (heard > 0 && !byName.has(name)) {
     return (
       <Text size={200} block className={styles.muted}>
-        No synced secret: another tool made it.
+        No synced secret: another tool made it, or the service has not looked yet.
       </Text>
     );
   }
