@@ -1,5 +1,6 @@
 /** A part of the overview: it is loaded, fails and is tried again by itself, and says when it was looked at. */
 import { Button, makeStyles, MessageBar, MessageBarActions, MessageBarBody, MessageBarTitle, Text, tokens } from "@fluentui/react-components";
+import { ServiceUnreachableError } from "@iotoperations/secret-service-client";
 import type { ReactNode } from "react";
 
 import { useLive } from "../../api/connection";
@@ -52,7 +53,8 @@ interface Asked<Data> {
 interface AskedPartProps<Data> {
   readonly query: Asked<Data>;
   readonly what: string;
-  readonly children: (data: Data) => ReactNode;
+  /** `isOld`: a later look failed, so that nobody knows whether it is still so. */
+  readonly children: (data: Data, isOld: boolean) => ReactNode;
   /** When the service itself looked, where it says so; when the page asked otherwise. */
   readonly lookedAt?: (data: Data) => Date | undefined;
 }
@@ -68,7 +70,7 @@ export function AskedPart<Data>({ query, what, children, lookedAt }: AskedPartPr
   return (
     <>
       {error !== null && <Old error={error} since={time} onRetry={again} />}
-      {children(data)}
+      {children(data, error !== null)}
       {error === null && <LookedAt time={time} />}
     </>
   );
@@ -110,7 +112,9 @@ function Old({ error, since, onRetry }: { error: unknown; since: Date; onRetry: 
         <MessageBarTitle>
           As of <Time value={since} />.
         </MessageBarTitle>{" "}
-        {error === undefined ? "The service can't be reached since." : `${titleOf(error)} ${messageOf(error)}`}
+        {error === undefined || error instanceof ServiceUnreachableError
+          ? "Nobody knows what is so by now: the service can't be reached."
+          : `${titleOf(error)} ${messageOf(error)}`}
       </MessageBarBody>
       <MessageBarActions>
         <Button size="small" onClick={onRetry}>

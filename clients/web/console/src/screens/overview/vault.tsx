@@ -43,10 +43,10 @@ export function VaultPanel(): ReactNode {
   return (
     <Panel title="Key Vault and settings" actions={actions}>
       <AskedPart query={query} what="the vault" lookedAt={({ checkTime }) => checkTime && timestampDate(checkTime)}>
-        {(vault) => (
+        {(vault, isOld) => (
           <>
             <VaultFacts vault={vault} />
-            <Settings settings={settingsOf(vault)} />
+            <Settings settings={settingsOf(vault)} isOld={isOld} />
           </>
         )}
       </AskedPart>
@@ -74,13 +74,13 @@ function nameOf(uri: string): string {
 }
 
 /** What is in the way stands open; what holds is folded together. */
-function Settings({ settings }: { settings: readonly Setting[] }): ReactNode {
+function Settings({ settings, isOld }: { settings: readonly Setting[]; isOld: boolean }): ReactNode {
   const open = settings.filter(({ weight }) => weight === "problem" || weight === "unknown");
   const folded = settings.filter((setting) => !open.includes(setting));
   const ready = settings.find(({ type }) => type === "SecureSettings");
   return (
     <>
-      {ready?.weight === "holds" && (
+      {ready?.weight === "holds" && !isOld && (
         <MessageBar intent="success">
           <MessageBarBody>
             <MessageBarTitle>{ready.title}.</MessageBarTitle> {ready.message}
