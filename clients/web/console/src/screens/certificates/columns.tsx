@@ -28,7 +28,8 @@ export type EntryAction = "details" | "replace" | "remove";
 export type OnAction = (action: EntryAction, entry: Entry) => void;
 
 const useStyles = makeStyles({
-  until: { display: "inline-flex", alignItems: "center", gap: tokens.spacingHorizontalS },
+  // In two lines where it is narrow: a row has room for them.
+  until: { display: "flex", flexWrap: "wrap", alignItems: "center", columnGap: tokens.spacingHorizontalS },
   code: { fontFamily: tokens.fontFamilyMonospace, fontSize: tokens.fontSizeBase200 },
   muted: { color: tokens.colorNeutralForeground3 },
 });
@@ -39,7 +40,7 @@ export function columnsOf(onAction: OnAction): readonly Column<Entry>[] {
     {
       id: "key",
       title: "Entry",
-      width: "minmax(9rem, 1.3fr)",
+      width: "minmax(7rem, 1.3fr)",
       sortBy: ({ reference }) => reference.key,
       cell: (entry) => (
         <TextLink as="button" title={entry.reference.key} onClick={() => onAction("details", entry)}>
@@ -71,7 +72,7 @@ export function columnsOf(onAction: OnAction): readonly Column<Entry>[] {
     {
       id: "until",
       title: "Valid until",
-      width: "minmax(9rem, 15.5rem)",
+      width: "minmax(7.5rem, 15.5rem)",
       sortBy: ({ reference }) => {
         const end = endOf(reference);
         return end && timestampMs(end);
@@ -97,7 +98,8 @@ export function columnsOf(onAction: OnAction): readonly Column<Entry>[] {
         </Link>
       ),
     },
-    { id: "actions", title: "Actions", width: "3.5rem", cell: (entry) => <Actions entry={entry} onAction={onAction} /> },
+    // What is narrow has them in the details.
+    { id: "actions", title: "Actions", width: "3.5rem", from: 400, cell: (entry) => <Actions entry={entry} onAction={onAction} /> },
   ];
 }
 

@@ -1,7 +1,7 @@
 /** One secret in the vault, without its value. */
 import { makeStyles, MessageBar, MessageBarBody, MessageBarTitle, Spinner, Text, tokens } from "@fluentui/react-components";
 import { AddRegular, ArrowSyncRegular, EditRegular, HistoryRegular } from "@fluentui/react-icons";
-import { NotFoundError, type VaultSecret as VaultSecretMessage, type VaultSecretVersion } from "@iotoperations/secret-service-client";
+import { NotFoundError, SecretServiceError, type VaultSecret as VaultSecretMessage, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useParams } from "@tanstack/react-router";
 import { useMemo, useState, type ReactNode } from "react";
@@ -60,10 +60,10 @@ function Shown({ id }: { id: string }): ReactNode {
 function Absent({ id, error, onRetry }: { id: string; error: unknown; onRetry: () => void }): ReactNode {
   const styles = useStyles();
   const recovering = useRecovery(onRetry);
-  if (!(error instanceof NotFoundError)) {
+  const isDeleted = isOfDeleted(error);
+  if (!isDeleted && !(error instanceof NotFoundError)) {
     return <VaultProblem error={error} title="The vault secret can’t be read." onRetry={onRetry} />;
   }
-  const isDeleted = error.reason === "VAULT_SECRET_DELETED";
   return (
     <>
       <Problem error={error} title={isDeleted ? "It was deleted, and can be recovered." : "The vault doesn’t have it."} onRetry={onRetry} />
@@ -91,6 +91,11 @@ function Absent({ id, error, onRetry }: { id: string; error: unknown; onRetry: (
       <ReferrersOfAbsent id={id} />
     </>
   );
+}
+
+/** Whether it is gone, but can be recovered. */
+function isOfDeleted(error: unknown): boolean {
+  return error instanceof SecretServiceError && /^VAULT_SECRET_(SOFT_)?DELETED$/.test(error.reason);
 }
 
 /** Who still refers to what isn't there. */
