@@ -16,7 +16,7 @@ import {
 } from "@fluentui/react-components";
 import { Encoding, idOf, Part, type Reference } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
-import { useState, type ReactNode } from "react";
+import { useRef, useState, type ReactNode } from "react";
 
 import { useChange } from "../../api/change";
 import { useClient } from "../../api/connection";
@@ -34,7 +34,10 @@ import { unchangeable, type CertificateList } from "./lists";
 import { purposeOf } from "./names";
 import { wordsOfOutcome } from "./outcome";
 
-const useStyles = makeStyles({ content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM } });
+const useStyles = makeStyles({
+  surface: { maxWidth: "46rem" },
+  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM },
+});
 
 interface FromVaultProps {
   readonly lists: readonly CertificateList[];
@@ -45,9 +48,16 @@ interface FromVaultProps {
 
 /** First which secret, then where it goes. */
 export function FromVaultDialog(props: FromVaultProps): ReactNode {
+  const { onClose } = props;
   const [pick, setPick] = useState<VaultPick>();
+  // The picker closes once something is picked, too: that goes on here.
+  const isPicked = useRef(false);
+  const take = ([picked]: readonly VaultPick[]): void => {
+    isPicked.current = picked !== undefined;
+    setPick(picked);
+  };
   return pick === undefined ? (
-    <VaultPickerDialog open title="certificate" onClose={props.onClose} onPick={([picked]) => setPick(picked)} />
+    <VaultPickerDialog open title="certificate" onClose={() => !isPicked.current && onClose()} onPick={take} />
   ) : (
     <EntryOfPick {...props} pick={pick} onChange={setPick} />
   );
@@ -60,6 +70,7 @@ export function proposedKey({ vaultSecret, contentType = "" }: Pick<VaultPick, "
 }
 
 function EntryOfPick({ lists, list: first, pick, onChange, onClose }: FromVaultProps & { pick: VaultPick; onChange: (pick: VaultPick) => void }): ReactNode {
+  const styles = useStyles();
   const client = useClient();
   const notify = useNotify();
   const [list, setList] = useState(first);
@@ -79,10 +90,10 @@ function EntryOfPick({ lists, list: first, pick, onChange, onClose }: FromVaultP
   const problem = problemOfList(list) ?? keyProblem ?? unchangeable(secret);
   return (
     <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface>
+      <DialogSurface className={styles.surface}>
         <DialogBody>
           <DialogTitle>Add {idOf(pick.vaultSecret)} to a list</DialogTitle>
-          <DialogContent className={useStyles().content}>
+          <DialogContent className={styles.content}>
             <ListField lists={lists} value={list} onChange={setList} />
             <Field label="Name in the list" required {...(keyProblem !== undefined && { validationMessage: keyProblem })}>
               <Input value={key} onChange={(_, { value }) => setKey(value)} />
