@@ -115,7 +115,7 @@ test("Two people at once: what one changes, the other sees before anything of it
 test("A value that is rotated reaches the edge", async ({ page, dev, watched }) => {
   await withLogin(dev, "edp5secrets");
   await page.goto("/secrets/edp5secrets");
-  await page.getByRole("button", { name: "Rotate the value of password" }).click();
+  await page.getByRole("button", { name: "Rotate value of password" }).click();
   const dialog = dialogOf(page, "New version of edp5secrets-password");
   await dialog.getByRole("textbox", { name: "Secret value" }).fill("rotated-9b2e");
   await dialog.getByRole("button", { name: /^Add a version/ }).click();

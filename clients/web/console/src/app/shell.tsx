@@ -114,10 +114,10 @@ const useStyles = makeStyles({
     whiteSpace: "nowrap",
     fontSize: tokens.fontSizeBase300,
     "& svg": { fontSize: "20px", flexShrink: 0 },
-    ":hover": { backgroundColor: tokens.colorSubtleBackgroundHover },
+    ":hover": { color: tokens.colorNeutralForeground2Hover, backgroundColor: tokens.colorSubtleBackgroundHover },
     ":focus-visible": { outline: `2px solid ${tokens.colorStrokeFocus2}`, outlineOffset: "-2px" },
     "&[aria-current=page]": {
-      color: tokens.colorNeutralForeground1,
+      color: tokens.colorNeutralForeground2Selected,
       fontWeight: tokens.fontWeightSemibold,
       backgroundColor: tokens.colorSubtleBackgroundSelected,
       boxShadow: `inset 3px 0 0 ${tokens.colorCompoundBrandStroke}`,
