@@ -1,5 +1,5 @@
 /** What adopting needs to know. */
-import { InvalidRequestError, SecretServiceError } from "@iotoperations/secret-service-client";
+import { InvalidRequestError } from "@iotoperations/secret-service-client";
 
 /**
  * The keys that the service asks references for, where it refused an adoption because the edge doesn't tell where they come from.
@@ -17,9 +17,4 @@ export function keysAskedFor(error: unknown): string[] {
       return one === undefined ? all : [...all, one];
     });
   return [...new Set(keys.map((key) => key.replace(/\.$/, "")))];
-}
-
-/** Whether there is something at the edge that could be adopted: it was refused for another reason than that it isn't there. */
-export function isAdoptable(error: unknown): boolean {
-  return error instanceof SecretServiceError && keysAskedFor(error).length > 0;
 }
