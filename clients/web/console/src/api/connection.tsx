@@ -1,11 +1,12 @@
 /** The way to the service: one client for the page, and the same as a transport for queries. */
-import { Code, SecretServiceClient, type CallInfo } from "@iotoperations/secret-service-client";
+import { SecretServiceClient } from "@iotoperations/secret-service-client";
 import { TransportProvider } from "@connectrpc/connect-query";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { createContext, use, useEffect, useMemo, type ReactNode } from "react";
 
 import type { Session } from "../session/session";
+import { showing } from "./credentials";
 import { LiveSecrets } from "./live";
 
 interface Connection {
@@ -91,17 +92,10 @@ function watchWhileVisible(live: LiveSecrets): () => void {
   };
 }
 
-/** The client of a session; its calls end the session where the service no longer takes the credentials. */
+/** The client of a session. */
 function clientOf(session: Session): SecretServiceClient {
   const target = window.location.origin;
-  const onCall = ({ code }: CallInfo): void => {
-    if (code === Code.Unauthenticated) {
-      session.end();
-    }
-  };
-  const { kind } = session.state();
-  const token = kind === "token" || kind === "oidc" ? session.token : undefined;
-  return new SecretServiceClient(createGrpcWebTransport({ baseUrl: target }), { target, token, onCall });
+  return new SecretServiceClient(createGrpcWebTransport({ baseUrl: target, interceptors: [showing(session)] }), { target });
 }
 
 /** The client itself tries again what may work in a moment, so queries don't. */

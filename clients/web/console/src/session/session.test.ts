@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { Session, type SignIn } from "./session";
+import { Session, tokenOf, type SignIn } from "./session";
 
 const NOW = Date.parse("2026-11-27T20:00:00Z");
 const HOUR_MS = 3_600_000;
@@ -13,6 +13,12 @@ function oidc(token: string, leftMs: number, renew?: () => Promise<SignIn>): Sig
   return { kind: "oidc", token, expires: NOW + leftMs, ...(renew && { renew }) };
 }
 
+/** The token of a session's next call. */
+async function nextToken(session: Session): Promise<string | undefined> {
+  const credentials = await session.credentials();
+  return credentials && tokenOf(credentials);
+}
+
 function signedIn(signIn: SignIn): Session {
   const session = new Session();
   session.signIn(signIn);
@@ -22,23 +28,23 @@ function signedIn(signIn: SignIn): Session {
 test("nobody is signed in at first, and there is no token", async () => {
   const session = new Session();
   expect(session.state()).toEqual({ status: "signed-out", kind: undefined });
-  await expect(session.token()).rejects.toThrow("nobody is signed in");
+  expect(await nextToken(session)).toBeUndefined();
   session.signIn({ kind: "none" });
-  await expect(session.token()).rejects.toThrow("nobody is signed in");
+  expect(await nextToken(session)).toBe("");
 });
 
 test("a token that lasts is used as it is", async () => {
   const renew = vi.fn<() => Promise<SignIn>>();
-  expect(await signedIn(oidc("lasting", HOUR_MS, renew)).token()).toBe("lasting");
-  expect(await signedIn({ kind: "token", token: "pasted" }).token()).toBe("pasted");
+  expect(await nextToken(signedIn(oidc("lasting", HOUR_MS, renew)))).toBe("lasting");
+  expect(await nextToken(signedIn({ kind: "token", token: "pasted" }))).toBe("pasted");
   expect(renew).not.toHaveBeenCalled();
 });
 
 test("a token that ends soon is renewed once, however many calls ask at once", async () => {
   const renew = vi.fn(() => Promise.resolve(oidc("new", HOUR_MS)));
   const session = signedIn(oidc("old", 30_000, renew));
-  expect(await Promise.all([session.token(), session.token(), session.token()])).toEqual(["new", "new", "new"]);
-  expect(await session.token()).toBe("new");
+  expect(await Promise.all([nextToken(session), nextToken(session), nextToken(session)])).toEqual(["new", "new", "new"]);
+  expect(await nextToken(session)).toBe("new");
   expect(renew).toHaveBeenCalledTimes(1);
 });
 
@@ -46,49 +52,61 @@ test("each renewal is of the token before", async () => {
   const third = vi.fn(() => Promise.resolve(oidc("third", HOUR_MS)));
   const second = vi.fn(() => Promise.resolve(oidc("second", 10_000, third)));
   const session = signedIn(oidc("first", 10_000, second));
-  expect(await session.token()).toBe("second");
-  expect(await session.token()).toBe("third");
+  expect(await nextToken(session)).toBe("second");
+  expect(await nextToken(session)).toBe("third");
   expect([second.mock.calls.length, third.mock.calls.length]).toEqual([1, 1]);
 });
 
 test("a renewal that fails leaves the token, and is tried again by the next call", async () => {
   const renew = vi.fn<() => Promise<SignIn>>().mockRejectedValueOnce(new Error("away")).mockResolvedValueOnce(oidc("new", HOUR_MS));
   const session = signedIn(oidc("old", 30_000, renew));
-  expect(await session.token()).toBe("old");
-  expect(await session.token()).toBe("new");
+  expect(await nextToken(session)).toBe("old");
+  expect(await nextToken(session)).toBe("new");
 });
 
 test("a renewal that ends after the sign-out signs nobody in", async () => {
   let finish: (signIn: SignIn) => void = () => undefined;
   const renew = (): Promise<SignIn> => new Promise((resolve) => (finish = resolve));
   const session = signedIn(oidc("old", 30_000, renew));
-  const asked = session.token();
+  const asked = nextToken(session);
   session.signOut();
   finish(oidc("new", HOUR_MS));
   await asked;
   expect(session.state().status).toBe("signed-out");
-  await expect(session.token()).rejects.toThrow("nobody is signed in");
+  expect(await nextToken(session)).toBeUndefined();
 });
 
 test("a renewal of somebody who left is not the token of who came next", async () => {
   let finish: (signIn: SignIn) => void = () => undefined;
   const session = signedIn(oidc("old", 30_000, () => new Promise((resolve) => (finish = resolve))));
-  const asked = session.token();
+  const asked = nextToken(session);
   session.signIn(oidc("of the next", 30_000, () => Promise.resolve(oidc("renewed for the next", HOUR_MS))));
-  const next = session.token();
+  const next = nextToken(session);
   finish(oidc("renewed for the first", HOUR_MS));
   await asked;
   expect(await next).toBe("renewed for the next");
 });
 
 test("an end waits for new credentials, and who is not signed in has none that could end", () => {
+  const [pasted, another] = [
+    { kind: "token", token: "pasted" },
+    { kind: "token", token: "another" },
+  ] as const;
   const session = new Session();
-  session.end();
+  session.end(pasted);
   expect(session.state().status).toBe("signed-out");
-  session.signIn({ kind: "token", token: "pasted" });
-  session.end();
+  session.signIn(pasted);
+  session.end(pasted);
   expect(session.state()).toEqual({ status: "ended", kind: "token" });
-  session.signIn({ kind: "token", token: "another" });
+  session.signIn(another);
+  expect(session.state().status).toBe("signed-in");
+});
+
+test("a refusal of credentials that were replaced meanwhile ends nothing", async () => {
+  const first = oidc("first", 30_000, () => Promise.resolve(oidc("renewed", HOUR_MS)));
+  const session = signedIn(first);
+  await session.credentials();
+  session.end(first);
   expect(session.state().status).toBe("signed-in");
 });
 
@@ -96,9 +114,10 @@ test("whoever listens is told of each change, until they no longer want to be", 
   const session = new Session();
   const told: string[] = [];
   const stop = session.subscribe(() => told.push(session.state().status));
-  session.signIn({ kind: "none" });
-  session.end();
-  session.end();
+  const none = { kind: "none" } as const;
+  session.signIn(none);
+  session.end(none);
+  session.end(none);
   session.signOut();
   stop();
   session.signIn({ kind: "none" });

@@ -16,7 +16,7 @@ export interface SessionState {
   readonly kind: SignIn["kind"] | undefined;
 }
 
-/** Seconds before its end from which on a token is renewed. */
+/** How long before its end a token is renewed. */
 const RENEWAL_MARGIN_MS = 60_000;
 
 /** The session of this page. */
@@ -48,24 +48,20 @@ export class Session {
     this.#tell("signed-out");
   }
 
-  /** The service no longer takes the credentials: whoever is there must show new ones, and loses nothing of the page. */
-  end(): void {
-    if (this.#state.status === "signed-in") {
+  /** The service no longer takes these credentials: whoever is there must show new ones, and loses nothing of the page. */
+  end(refused: SignIn): void {
+    if (this.#state.status === "signed-in" && refused === this.#signIn) {
       this.#tell("ended");
     }
   }
 
-  /** The token of the next call; renewed where it ends soon. Fails where there is none. */
-  readonly token = async (): Promise<string> => {
+  /** What the next call shows; renewed where it ends soon. Undefined where nobody is signed in. */
+  readonly credentials = async (): Promise<SignIn | undefined> => {
     const current = this.#signIn;
     if (current?.kind === "oidc" && current.renew !== undefined && current.expires - Date.now() < RENEWAL_MARGIN_MS) {
-      const renewed = await this.#renewed(current, current.renew);
-      return renewed.kind === "none" ? "" : renewed.token;
+      return await this.#renewed(current, current.renew);
     }
-    if (current === undefined || current.kind === "none") {
-      throw new Error("nobody is signed in");
-    }
-    return current.token;
+    return current;
   };
 
   /** One renewal at a time, whoever asks. A renewal that fails leaves the token: the service decides whether it still counts. */
@@ -95,4 +91,9 @@ export class Session {
       listener();
     }
   }
+}
+
+/** The token that stands for them; empty where it is something else that does. */
+export function tokenOf(signIn: SignIn): string {
+  return signIn.kind === "none" ? "" : signIn.token;
 }
