@@ -173,7 +173,7 @@ async function searched(page: Page, text: string): Promise<number> {
         () => {
           const begun = performance.now();
           const look = (): void => {
-            const links = [...document.querySelectorAll("[role=row] a")].filter((link) => /pump-/.test(link.textContent));
+            const links = [...document.querySelectorAll("[role=row] a")].filter((link) => link.textContent.includes('pump-'));
             if (links.length === 1 && links[0]?.textContent.endsWith(wanted) === true) {
               resolve(performance.now() - begun);
             } else {

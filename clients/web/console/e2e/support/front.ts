@@ -73,7 +73,7 @@ export class Front {
   #passOn(asked: IncomingMessage, answer: ServerResponse): void {
     const { hostname, port, host } = this.service;
     const headers: OutgoingHttpHeaders = { ...asked.headers, host };
-    delete headers["origin"];
+    delete headers.origin;
     const passed = request(
       { hostname, port, path: asked.url, method: asked.method, headers },
       (answered) => {

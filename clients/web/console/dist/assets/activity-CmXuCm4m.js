@@ -1,1 +1,0 @@
-import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{L as t,r as n}from"./page-BOyHvPuT.js";var r=e(t(),1);function i(){return(0,r.jsx)(n,{title:`Activity`,children:null})}export{i as Activity};
