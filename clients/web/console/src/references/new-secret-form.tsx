@@ -18,7 +18,7 @@ import {
   tokens,
 } from "@fluentui/react-components";
 import { ChevronDownRegular, ChevronRightRegular } from "@fluentui/react-icons";
-import { useRef, useState, type ReactNode, type SubmitEvent } from "react";
+import { useEffect, useRef, useState, type ReactNode, type SubmitEvent } from "react";
 
 import { usePreferences, type TimeZone } from "../app/preferences";
 import { SignInAgain } from "../app/sign-in";
@@ -45,11 +45,22 @@ export function NewSecretForm(props: NewSecretDialogProps): ReactNode {
   const secret = useNewSecret(props);
   const valueField = useRef<ValueFieldHandle>(null);
   const [sending, setSending] = useState<{ busy: boolean; error?: unknown }>({ busy: false });
+  const form = useRef<HTMLFormElement>(null);
+  // Whoever goes on while the name is being checked does so as soon as that is over.
+  const wished = useRef(false);
+  const isChecking = secret.nameState.state === "checking";
+  useEffect(() => {
+    if (wished.current && !isChecking) {
+      wished.current = false;
+      form.current?.requestSubmit();
+    }
+  }, [isChecking]);
 
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     // In the page's tree, a form around the dialog would hear it, too.
     event.stopPropagation();
+    wished.current = isChecking;
     const draft = secret.checked();
     if (draft === undefined || sending.busy) {
       return;
@@ -65,7 +76,7 @@ export function NewSecretForm(props: NewSecretDialogProps): ReactNode {
   };
 
   return (
-    <form onSubmit={(event) => void submit(event)} autoComplete="off">
+    <form ref={form} onSubmit={(event) => void submit(event)} autoComplete="off">
       <DialogBody>
         <DialogTitle>{titleOf(props)}</DialogTitle>
         <DialogContent>
