@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError, createRouterTransport } from "@connectrpc/connect";
-import { SecretServiceClient } from "@iotoperations/secret-service-client";
+import { DeadlineExceededError, SecretServiceClient } from "@iotoperations/secret-service-client";
 import { SecretService, VaultSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
@@ -43,7 +43,7 @@ function service(...taken: (string | null)[]) {
       return outcome;
     };
   };
-  return { session, shown, call };
+  return { session, shown, client, call };
 }
 
 test("a refusal ends the session", async () => {
@@ -81,4 +81,12 @@ test("nothing is called for nobody", async () => {
   expect(await (await call())()).toBe("refused");
   expect(shown).toEqual([]);
   expect(session.state().status).toBe("signed-out");
+});
+
+test("a call that waits for a renewal ends in its own time", async () => {
+  const { session, client } = service();
+  session.signIn({ kind: "oidc", token: "old", expires: Date.now(), renew: () => new Promise(() => undefined) });
+  await expect(client.getVault({ timeoutMs: 50 })).rejects.toThrow(DeadlineExceededError);
+  await expect(client.getVault({ signal: AbortSignal.timeout(50) })).rejects.toThrow("timed out");
+  expect(session.state().status).toBe("signed-in");
 });

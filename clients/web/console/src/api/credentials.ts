@@ -9,7 +9,7 @@ import { tokenOf, type Session } from "../session/session";
  */
 export function showing(session: Session): Interceptor {
   return (next) => async (request) => {
-    const shown = await session.credentials();
+    const shown = await before(session.credentials(), request.signal);
     if (shown === undefined) {
       throw new ConnectError("nobody is signed in", Code.Unauthenticated);
     }
@@ -26,4 +26,19 @@ export function showing(session: Session): Interceptor {
       throw thrown;
     }
   };
+}
+
+/** Waits, but not past the end of the call: a renewal may be under way. */
+async function before<T>(waited: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let giveUp: () => void = () => undefined;
+  const ended = new Promise<never>((_, reject) => {
+    giveUp = () => reject(ConnectError.from(signal.reason));
+    signal.addEventListener("abort", giveUp);
+  });
+  try {
+    return await Promise.race([waited, ended]);
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
 }

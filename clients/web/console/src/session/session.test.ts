@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { Session, tokenOf, type SignIn } from "./session";
+import { RenewalRefusedError, Session, tokenOf, type SignIn } from "./session";
 
 const NOW = Date.parse("2026-11-27T20:00:00Z");
 const HOUR_MS = 3_600_000;
@@ -57,11 +57,32 @@ test("each renewal is of the token before", async () => {
   expect([second.mock.calls.length, third.mock.calls.length]).toEqual([1, 1]);
 });
 
-test("a renewal that fails leaves the token, and is tried again by the next call", async () => {
+test("a renewal that fails leaves the token, and is tried again after a while, not by every call", async () => {
   const renew = vi.fn<() => Promise<SignIn>>().mockRejectedValueOnce(new Error("away")).mockResolvedValueOnce(oidc("new", HOUR_MS));
   const session = signedIn(oidc("old", 30_000, renew));
   expect(await nextToken(session)).toBe("old");
+  vi.advanceTimersByTime(29_000);
+  expect(await nextToken(session)).toBe("old");
+  expect(renew).toHaveBeenCalledTimes(1);
+  vi.advanceTimersByTime(1_000);
   expect(await nextToken(session)).toBe("new");
+});
+
+test("what the issuer refuses to renew is not asked for again", async () => {
+  const renew = vi.fn(() => Promise.reject<SignIn>(new RenewalRefusedError("revoked")));
+  const session = signedIn(oidc("old", 30_000, renew));
+  expect(await nextToken(session)).toBe("old");
+  vi.advanceTimersByTime(24 * HOUR_MS);
+  expect(await nextToken(session)).toBe("old");
+  expect(renew).toHaveBeenCalledTimes(1);
+});
+
+test("an issuer that doesn't answer holds up calls for ten seconds, and the next ones not at all", async () => {
+  const session = signedIn(oidc("old", 50_000, () => new Promise(() => undefined)));
+  const asked = nextToken(session);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(await asked).toBe("old");
+  expect(await nextToken(session)).toBe("old");
 });
 
 test("a renewal that ends after the sign-out signs nobody in", async () => {

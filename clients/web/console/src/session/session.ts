@@ -18,12 +18,21 @@ export interface SessionState {
 
 /** How long before its end a token is renewed. */
 const RENEWAL_MARGIN_MS = 60_000;
+/** How long a renewal may take: every call of the page waits for it. */
+export const RENEWAL_MS = 10_000;
+/** For how long nothing is renewed after a renewal failed. */
+const RENEWAL_PAUSE_MS = 30_000;
+
+/** The issuer renews no more: to ask again is of no use. */
+export class RenewalRefusedError extends Error {}
 
 /** The session of this page. */
 export class Session {
   #signIn: SignIn | undefined;
   /** The renewal under way, and of what it is: never the token of somebody else who signed in meanwhile. */
   #renewal: { readonly of: SignIn; readonly renewed: Promise<SignIn> } | undefined;
+  /** From when on the credentials may be renewed again, after a renewal of them failed. */
+  readonly #pauses = new WeakMap<SignIn, number>();
   #state: SessionState = { status: "signed-out", kind: undefined };
   readonly #listeners = new Set<() => void>();
 
@@ -58,16 +67,17 @@ export class Session {
   /** What the next call shows; renewed where it ends soon. Undefined where nobody is signed in. */
   readonly credentials = async (): Promise<SignIn | undefined> => {
     const current = this.#signIn;
-    if (current?.kind === "oidc" && current.renew !== undefined && current.expires - Date.now() < RENEWAL_MARGIN_MS) {
-      return await this.#renewed(current, current.renew);
+    if (current?.kind !== "oidc" || current.renew === undefined || current.expires - Date.now() >= RENEWAL_MARGIN_MS) {
+      return current;
     }
-    return current;
+    const isPaused = Date.now() < (this.#pauses.get(current) ?? 0);
+    return isPaused ? current : await this.#renewed(current, current.renew);
   };
 
   /** One renewal at a time, whoever asks. A renewal that fails leaves the token: the service decides whether it still counts. */
   async #renewed(current: SignIn, renew: () => Promise<SignIn>): Promise<SignIn> {
     if (this.#renewal?.of !== current) {
-      this.#renewal = { of: current, renewed: renew() };
+      this.#renewal = { of: current, renewed: inTime(renew()) };
     }
     const renewal = this.#renewal;
     try {
@@ -76,7 +86,8 @@ export class Session {
         this.#signIn = renewed;
       }
       return renewed;
-    } catch {
+    } catch (error) {
+      this.#pauses.set(current, error instanceof RenewalRefusedError ? Infinity : Date.now() + RENEWAL_PAUSE_MS);
       return current;
     } finally {
       if (this.#renewal === renewal) {
@@ -90,6 +101,19 @@ export class Session {
     for (const listener of this.#listeners) {
       listener();
     }
+  }
+}
+
+/** Fails where it takes too long. */
+async function inTime(renewal: Promise<SignIn>): Promise<SignIn> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the issuer doesn't answer")), RENEWAL_MS);
+  });
+  try {
+    return await Promise.race([renewal, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
