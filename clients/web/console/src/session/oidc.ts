@@ -6,10 +6,12 @@ import * as oauth from "oauth4webapi";
 
 import { REDIRECT_CHANNEL, REDIRECT_PATH } from "./redirect";
 import type { OidcSettings } from "./settings";
-import type { SignIn } from "./session";
+import { RENEWAL_MS, RenewalRefusedError, type SignIn } from "./session";
 
 /** How long somebody has to sign in. */
 const PATIENCE_MS = 10 * 60_000;
+/** How long the issuer may take to answer the page. */
+const ANSWER_MS = 10_000;
 
 /**
  * Signs in; fails with a text for people. Call it from a click: browsers open windows for nothing else. Whether the window was
@@ -23,26 +25,9 @@ export async function signInAtIssuer(settings: OidcSettings, cancelled: AbortSig
     throw new Error("The browser blocked the window to sign in. Allow pop-up windows for this page, and sign in again.");
   }
   try {
-    const server = await discover(settings.issuer);
-    const client: oauth.Client = { client_id: settings.client_id };
-    const verifier = oauth.generateRandomCodeVerifier();
-    const [state, nonce] = [oauth.generateRandomState(), oauth.generateRandomNonce()];
-    const answered = answerTo(state, cancelled);
-    opened.location.replace(await authorizationUrl(server, settings, { verifier, state, nonce }));
-    const parameters = oauth.validateAuthResponse(server, client, await answered, state);
-    const answer = await oauth.authorizationCodeGrantRequest(
-      server,
-      client,
-      oauth.None(),
-      parameters,
-      redirectUri(),
-      verifier,
-    );
-    const tokens = await oauth.processAuthorizationCodeResponse(server, client, answer, {
-      expectedNonce: nonce,
-      requireIdToken: true,
-    });
-    return signInOf(server, client, settings, tokens);
+    const signIn = await signInIn(opened, settings, cancelled);
+    cancelled.throwIfAborted();
+    return signIn;
   } catch (error) {
     throw new Error(explained(error), { cause: error });
   } finally {
@@ -50,10 +35,36 @@ export async function signInAtIssuer(settings: OidcSettings, cancelled: AbortSig
   }
 }
 
-async function discover(issuer: string): Promise<oauth.AuthorizationServer> {
+async function signInIn(opened: Window, settings: OidcSettings, cancelled: AbortSignal): Promise<SignIn> {
+  const server = await discover(settings.issuer, soon(cancelled));
+  const client: oauth.Client = { client_id: settings.client_id };
+  const verifier = oauth.generateRandomCodeVerifier();
+  const [state, nonce] = [oauth.generateRandomState(), oauth.generateRandomNonce()];
+  const url = await authorizationUrl(server, settings, { verifier, state, nonce });
+  const answered = answerTo(state, cancelled);
+  opened.location.replace(url);
+  const parameters = oauth.validateAuthResponse(server, client, await answered, state);
+  const answer = await oauth.authorizationCodeGrantRequest(server, client, oauth.None(), parameters, redirectUri(), verifier, {
+    signal: soon(cancelled),
+  });
+  const tokens = await oauth.processAuthorizationCodeResponse(server, client, answer, {
+    expectedNonce: nonce,
+    requireIdToken: true,
+  });
+  const { refresh_token: refreshToken } = tokens;
+  const renew = refreshToken === undefined ? undefined : renewal(server, client, settings, refreshToken);
+  return signInOf(settings, tokens, renew);
+}
+
+async function discover(issuer: string, signal: AbortSignal): Promise<oauth.AuthorizationServer> {
   const url = new URL(issuer);
-  const answer = await oauth.discoveryRequest(url);
+  const answer = await oauth.discoveryRequest(url, { signal });
   return oauth.processDiscoveryResponse(url, answer);
+}
+
+/** For a request that the issuer answers at once or not at all. */
+function soon(cancelled: AbortSignal): AbortSignal {
+  return AbortSignal.any([cancelled, AbortSignal.timeout(ANSWER_MS)]);
 }
 
 async function authorizationUrl(
@@ -83,6 +94,8 @@ async function authorizationUrl(
 
 /** The parameters that the window comes back with. */
 function answerTo(state: string, cancelled: AbortSignal): Promise<URLSearchParams> {
+  // One that was aborted before tells nobody who begins to listen now.
+  cancelled.throwIfAborted();
   const channel = new BroadcastChannel(REDIRECT_CHANNEL);
   const ended = AbortSignal.any([cancelled, AbortSignal.timeout(PATIENCE_MS)]);
   const answered = new Promise<URLSearchParams>((resolve, reject) => {
@@ -100,29 +113,38 @@ function answerTo(state: string, cancelled: AbortSignal): Promise<URLSearchParam
   return answered.finally(() => channel.close());
 }
 
-function signInOf(
-  server: oauth.AuthorizationServer,
-  client: oauth.Client,
-  settings: OidcSettings,
-  tokens: oauth.TokenEndpointResponse,
-  refreshedWith?: string,
-): SignIn {
+type Renew = () => Promise<SignIn>;
+
+function signInOf(settings: OidcSettings, tokens: oauth.TokenEndpointResponse, renew: Renew | undefined): SignIn {
   const token = settings.token === "id" ? tokens.id_token : tokens.access_token;
   if (token === undefined) {
     throw new Error("the issuer gave no ID token");
   }
   const claims = oauth.getValidatedIdTokenClaims(tokens);
-  const lasts = settings.token === "id" && claims ? claims.exp * 1_000 : Date.now() + (tokens.expires_in ?? 300) * 1_000;
-  const refreshToken = tokens.refresh_token ?? refreshedWith;
-  if (refreshToken === undefined) {
-    return { kind: "oidc", token, expires: lasts };
-  }
+  const expires = settings.token === "id" && claims ? claims.exp * 1_000 : Date.now() + (tokens.expires_in ?? 300) * 1_000;
+  return { kind: "oidc", token, expires, ...(renew && { renew }) };
+}
+
+/** Renews by the newest refresh token there is: an issuer that rotates them takes each once, also if nothing else of its answer is of use. */
+function renewal(server: oauth.AuthorizationServer, client: oauth.Client, settings: OidcSettings, first: string): Renew {
+  let refreshToken = first;
   const renew = async (): Promise<SignIn> => {
-    const answer = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refreshToken);
-    const renewed = await oauth.processRefreshTokenResponse(server, client, answer);
-    return signInOf(server, client, settings, renewed, refreshToken);
+    try {
+      const signal = AbortSignal.timeout(RENEWAL_MS);
+      const answer = await oauth.refreshTokenGrantRequest(server, client, oauth.None(), refreshToken, { signal });
+      const renewed = await oauth.processRefreshTokenResponse(server, client, answer);
+      refreshToken = renewed.refresh_token ?? refreshToken;
+      return signInOf(settings, renewed, renew);
+    } catch (error) {
+      throw isRefusal(error) ? new RenewalRefusedError(explained(error), { cause: error }) : error;
+    }
   };
-  return { kind: "oidc", token, expires: lasts, renew };
+  return renew;
+}
+
+/** Whether the issuer said no, and not that it has no time. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof oauth.ResponseBodyError && error.status < 500 && error.status !== 429;
 }
 
 function redirectUri(): string {
