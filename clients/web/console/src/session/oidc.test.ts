@@ -128,3 +128,16 @@ test("who cancels while the tokens are asked for is not signed in", async () => 
   await comeBack();
   await expect(signingIn).rejects.toThrow();
 });
+
+test("a request for tokens that the browser blocks is no reason to blame the issuer alone", async () => {
+  issuer(() => Promise.reject(new TypeError("Failed to fetch")));
+  const signingIn = signInAtIssuer(SETTINGS, new AbortController().signal);
+  const failed = expect(signingIn).rejects.toThrow(/Load the page again/);
+  await comeBack();
+  await failed;
+});
+
+test("an issuer that is silent is said to be", async () => {
+  issuer(() => granted(), () => Promise.reject(new DOMException("late", "TimeoutError")));
+  await expect(signInAtIssuer(SETTINGS, new AbortController().signal)).rejects.toThrow("The issuer doesn't answer.");
+});

@@ -157,7 +157,14 @@ function explained(error: unknown): string {
     return `The issuer refused the sign-in: ${error.error_description ?? error.error}.`;
   }
   if (error instanceof TypeError) {
-    return "The issuer can't be reached from this browser, or doesn't allow this page's origin. Ask whoever runs it to allow it (CORS).";
+    // A browser says no more. The policy that the page was served with names the issuer's endpoints as the service knew them then.
+    return (
+      "The issuer can't be reached from this browser, or the browser keeps this page from calling it. Load the page again and sign in " +
+      "once more; if that doesn't help, ask whoever runs the issuer to allow this page's origin (CORS)."
+    );
+  }
+  if (error instanceof DOMException && error.name === "TimeoutError") {
+    return "The issuer doesn't answer. Try again in a moment.";
   }
   return `Nobody is signed in: ${error instanceof Error ? error.message : "the sign-in failed"}.`;
 }
