@@ -4,7 +4,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
 
 import { ConnectionProvider } from "../api/connection";
-import { returnFromIssuer, REDIRECT_PATH } from "../session/redirect";
+import { returnFromIssuer, REDIRECT_PATH, wordsOfReturn } from "../session/redirect";
 import { Session } from "../session/session";
 import { fetchSettings, type Settings } from "../session/settings";
 import { NotifyProvider } from "../ui/notify";
@@ -44,8 +44,10 @@ function Themed({ children }: { children: ReactNode }): ReactNode {
 
 /** In the window that comes back from the issuer. */
 function Returned(): ReactNode {
+  // Said before the answer is taken out of the address. Whether the service takes the sign-in, the page will tell.
+  const [words] = useState(() => wordsOfReturn(window.location.search));
   useEffect(returnFromIssuer, []);
-  return <div className={useStyles().middle}>You are signed in. This window can be closed.</div>;
+  return <div className={useStyles().middle}>{words}</div>;
 }
 
 /** Once the service has said what it is. */

@@ -17,3 +17,10 @@ export function returnFromIssuer(): void {
   window.history.replaceState(null, "", REDIRECT_PATH);
   window.close();
 }
+
+/** What the window says meanwhile, by the parameters that it came back with. */
+export function wordsOfReturn(search: string): string {
+  const parameters = new URLSearchParams(search);
+  const outcome = parameters.has("code") ? "The issuer has answered." : "Nobody was signed in.";
+  return `${outcome} The page that opened this window goes on; this one can be closed.`;
+}
