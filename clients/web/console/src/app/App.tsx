@@ -91,7 +91,7 @@ function WithSession({ settings }: { settings: Settings }): ReactNode {
     const session = new Session();
     const { kinds } = settings.authentication;
     // Nobody asks for credentials here; or for a certificate alone, which the browser has or has not.
-    if (kinds.includes("anonymous") || kinds.every((kind) => kind === "certificate")) {
+    if (kinds.includes("anonymous") || (kinds.length === 1 && kinds[0] === "certificate")) {
       session.signIn({ kind: "none" });
     }
     return { session, settings };

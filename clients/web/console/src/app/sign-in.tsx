@@ -16,6 +16,7 @@ import {
 import { useState, type ReactNode } from "react";
 
 import type { SignIn as Credentials } from "../session/session";
+import { waysOf } from "../session/ways";
 import { messageOf } from "../ui/problem";
 import { useSession, useSessionState, useSettings } from "./signed-in";
 
@@ -64,9 +65,7 @@ export function SignInAgain(): ReactNode {
 /** The ways that this service offers. */
 function Ways(): ReactNode {
   const styles = useStyles();
-  const { kinds, oidc } = useSettings().authentication;
-  const byIssuer = kinds.includes("oidc") && oidc !== undefined;
-  const byToken = kinds.includes("token") || kinds.includes("oidc");
+  const { byIssuer, byToken } = waysOf(useSettings().authentication);
   return (
     <div className={styles.ways}>
       {byIssuer && <AtIssuer />}
@@ -128,6 +127,7 @@ function AtIssuer(): ReactNode {
 
 function ByToken(): ReactNode {
   const session = useSession();
+  const { tokenLabel, tokenHint } = waysOf(useSettings().authentication);
   const [error, setError] = useState<string>();
   const signIn = (form: HTMLFormElement): void => {
     const field = form.elements.namedItem("token") as HTMLTextAreaElement;
@@ -135,7 +135,7 @@ function ByToken(): ReactNode {
     // What was pasted doesn't stay in the page.
     form.reset();
     if (!/^[\w.~+/-]+=*$/.test(token)) {
-      setError("That is not a token. Paste what kubectl create token prints, all of it.");
+      setError("That is not a token. Paste all of it, and nothing else.");
       return;
     }
     setError(undefined);
@@ -150,8 +150,8 @@ function ByToken(): ReactNode {
       }}
     >
       <Field
-        label="Token of a service account"
-        hint="kubectl create token NAME --audience secret-service. It stays in the memory of this page alone."
+        label={tokenLabel}
+        hint={tokenHint}
         {...(error !== undefined && { validationMessage: error })}
       >
         <Textarea name="token" rows={3} autoComplete="off" spellCheck={false} />

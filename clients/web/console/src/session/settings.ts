@@ -17,6 +17,8 @@ export interface Settings {
   readonly version: string;
   readonly authentication: {
     readonly kinds: readonly AuthenticationKind[];
+    /** The audience that tokens of the cluster must be for. */
+    readonly token?: { readonly audience: string };
     readonly oidc?: OidcSettings;
   };
 }
