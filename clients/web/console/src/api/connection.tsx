@@ -19,22 +19,23 @@ const HIDDEN_MS = 10_000;
 
 const ConnectionContext = createContext<Connection | undefined>(undefined);
 
-/** Connects all that is below as whoever is signed in. */
-export function ConnectionProvider({ session, children }: { session: Session; children: ReactNode }): ReactNode {
+/** Connects all that is below as whoever began this page; what is known is theirs alone. */
+export function ConnectionProvider({ session, page, children }: { session: Session; page: number; children: ReactNode }): ReactNode {
   const [connection, queries] = useMemo(() => {
-    const client = clientOf(session);
+    const client = clientOf(session, page);
     return [{ client, live: new LiveSecrets(client) }, newQueryClient()] as const;
-  }, [session]);
+  }, [session, page]);
   useEffect(() => watchWhileVisible(connection.live), [connection]);
   useEffect(
     () =>
       session.subscribe(() => {
-        // Somebody has signed in again: whatever failed without credentials is asked for once more.
-        if (session.state().status === "signed-in") {
+        const now = session.state();
+        // The same person has signed in again: whatever failed without credentials is asked for once more.
+        if (now.status === "signed-in" && now.page === page) {
           void queries.invalidateQueries();
         }
       }),
-    [session, queries],
+    [session, page, queries],
   );
   return (
     <ConnectionContext value={connection}>
@@ -92,10 +93,11 @@ function watchWhileVisible(live: LiveSecrets): () => void {
   };
 }
 
-/** The client of a session. */
-function clientOf(session: Session): SecretServiceClient {
+/** The client of a page. */
+function clientOf(session: Session, page: number): SecretServiceClient {
   const target = window.location.origin;
-  return new SecretServiceClient(createGrpcWebTransport({ baseUrl: target, interceptors: [showing(session)] }), { target });
+  const interceptors = [showing(session, page)];
+  return new SecretServiceClient(createGrpcWebTransport({ baseUrl: target, interceptors }), { target });
 }
 
 /** The client itself tries again what may work in a moment, so queries don't. */

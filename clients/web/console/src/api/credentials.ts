@@ -1,24 +1,30 @@
 /** What each call shows of whoever is signed in, and what an answer says of it. */
+import { isMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { CallerSchema } from "@iotoperations/secret-service-client/v1";
 
 import { tokenOf, type Session } from "../session/session";
 
 /**
- * Puts the credentials on each call, and ends the session where the service no longer takes them. A refusal may come late: it ends
- * only what it was about.
+ * Puts the credentials on each call of a page, and ends the session where the service no longer takes them. A refusal may come
+ * late: it ends only what it was about. What a page still sends after somebody else has begun another one is not sent under their name.
  */
-export function showing(session: Session): Interceptor {
+export function showing(session: Session, page: number): Interceptor {
   return (next) => async (request) => {
     const shown = await before(session.credentials(), request.signal);
-    if (shown === undefined) {
-      throw new ConnectError("nobody is signed in", Code.Unauthenticated);
+    if (shown === undefined || session.state().page !== page) {
+      throw new ConnectError("whoever called is no longer signed in", Code.Unauthenticated);
     }
     const token = tokenOf(shown);
     if (token !== "") {
       request.header.set("authorization", `Bearer ${token}`);
     }
     try {
-      return await next(request);
+      const answer = await next(request);
+      if (!answer.stream && isMessage(answer.message, CallerSchema)) {
+        session.known(shown, answer.message.user);
+      }
+      return answer;
     } catch (thrown) {
       if (ConnectError.from(thrown).code === Code.Unauthenticated) {
         session.end(shown);

@@ -3,17 +3,16 @@ import { Button, FluentProvider, makeStyles, Spinner, tokens } from "@fluentui/r
 import { RouterProvider } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
 
-import { ConnectionProvider } from "../api/connection";
 import { returnFromIssuer, REDIRECT_PATH, wordsOfReturn } from "../session/redirect";
 import { Session } from "../session/session";
 import { fetchSettings, type Settings } from "../session/settings";
-import { NotifyProvider } from "../ui/notify";
 import { Problem } from "../ui/problem";
 import "./app.css";
 import { PreferencesProvider, usePreferences } from "./preferences";
+import { PersonsPage } from "./persons-page";
 import { newRouter } from "./router";
 import { SignIn } from "./sign-in";
-import { SignedInContext, useSession, useSessionState } from "./signed-in";
+import { SignedInContext, useSessionState } from "./signed-in";
 import { useTheme } from "./theme";
 
 const useStyles = makeStyles({
@@ -35,9 +34,7 @@ function Themed({ children }: { children: ReactNode }): ReactNode {
   return (
     // The provider's own classes are those of every tooltip and dialog, too: with a height, those would cover the page.
     <FluentProvider theme={useTheme(theme)}>
-      <div className={useStyles().page}>
-        <NotifyProvider>{children}</NotifyProvider>
-      </div>
+      <div className={useStyles().page}>{children}</div>
     </FluentProvider>
   );
 }
@@ -104,15 +101,17 @@ function WithSession({ settings }: { settings: Settings }): ReactNode {
 }
 
 function Screens(): ReactNode {
-  const session = useSession();
   const { status } = useSessionState();
-  const [router] = useState(newRouter);
-  if (status === "signed-out") {
-    return <SignIn />;
-  }
-  return (
-    <ConnectionProvider session={session}>
-      <RouterProvider router={router} />
-    </ConnectionProvider>
+  return status === "signed-out" ? (
+    <SignIn />
+  ) : (
+    <PersonsPage>
+      <Routed />
+    </PersonsPage>
   );
+}
+
+function Routed(): ReactNode {
+  const [router] = useState(newRouter);
+  return <RouterProvider router={router} />;
 }

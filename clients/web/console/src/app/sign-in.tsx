@@ -15,7 +15,7 @@ import {
 } from "@fluentui/react-components";
 import { useState, type ReactNode } from "react";
 
-import type { SignIn as Credentials } from "../session/session";
+import { enter } from "../session/enter";
 import { waysOf } from "../session/ways";
 import { messageOf } from "../ui/problem";
 import { useSession, useSessionState, useSettings } from "./signed-in";
@@ -57,6 +57,7 @@ export function SignInAgain(): ReactNode {
   return (
     <Card className={styles.again} role="alert">
       <Text weight="semibold">Your sign-in has ended. Sign in again to go on; what was typed is still there.</Text>
+      <Text>If somebody else signs in, the page begins anew, without it.</Text>
       <Ways />
     </Card>
   );
@@ -96,7 +97,7 @@ function AtIssuer(): ReactNode {
     setError(undefined);
     try {
       const { signInAtIssuer } = await signingIn;
-      session.signIn(await signInAtIssuer(oidc, cancel.signal));
+      await enter(session, await signInAtIssuer(oidc, cancel.signal), { signal: cancel.signal });
     } catch (thrown) {
       setError(cancel.signal.aborted ? undefined : thrown);
     } finally {
@@ -129,7 +130,8 @@ function ByToken(): ReactNode {
   const session = useSession();
   const { tokenLabel, tokenHint } = waysOf(useSettings().authentication);
   const [error, setError] = useState<string>();
-  const signIn = (form: HTMLFormElement): void => {
+  const [asking, setAsking] = useState(false);
+  const signIn = async (form: HTMLFormElement): Promise<void> => {
     const field = form.elements.namedItem("token") as HTMLTextAreaElement;
     const token = field.value.trim().replace(/^Bearer\s+/i, "");
     // What was pasted doesn't stay in the page.
@@ -139,14 +141,22 @@ function ByToken(): ReactNode {
       return;
     }
     setError(undefined);
-    const credentials: Credentials = { kind: "token", token };
-    session.signIn(credentials);
+    setAsking(true);
+    try {
+      await enter(session, { kind: "token", token });
+    } catch (thrown) {
+      setError(messageOf(thrown));
+    } finally {
+      setAsking(false);
+    }
   };
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        signIn(event.currentTarget);
+        if (!asking) {
+          void signIn(event.currentTarget);
+        }
       }}
     >
       <Field
@@ -156,7 +166,9 @@ function ByToken(): ReactNode {
       >
         <Textarea name="token" rows={3} autoComplete="off" spellCheck={false} />
       </Field>
-      <Button type="submit">Sign in with the token</Button>
+      <Button type="submit" disabledFocusable={asking}>
+        Sign in with the token
+      </Button>
     </form>
   );
 }

@@ -27,7 +27,7 @@ function signedIn(signIn: SignIn): Session {
 
 test("nobody is signed in at first, and there is no token", async () => {
   const session = new Session();
-  expect(session.state()).toEqual({ status: "signed-out", kind: undefined });
+  expect(session.state()).toEqual({ status: "signed-out", kind: undefined, page: 0 });
   expect(await nextToken(session)).toBeUndefined();
   session.signIn({ kind: "none" });
   expect(await nextToken(session)).toBe("");
@@ -118,7 +118,7 @@ test("an end waits for new credentials, and who is not signed in has none that c
   expect(session.state().status).toBe("signed-out");
   session.signIn(pasted);
   session.end(pasted);
-  expect(session.state()).toEqual({ status: "ended", kind: "token" });
+  expect(session.state()).toEqual({ status: "ended", kind: "token", page: 1 });
   session.signIn(another);
   expect(session.state().status).toBe("signed-in");
 });
@@ -148,4 +148,29 @@ test("whoever listens is told of each change, until they no longer want to be", 
 test("a token is in nothing that the page shows of the session", () => {
   const session = signedIn(oidc("very-secret", HOUR_MS));
   expect(JSON.stringify(session.state()) + JSON.stringify(session)).not.toContain("very-secret");
+});
+
+test.each([
+  ["the same person", "ada", "ada", 1],
+  ["somebody else", "ada", "eve", 2],
+  ["somebody whom the service doesn't name", "ada", undefined, 2],
+  ["somebody after one who was never named", undefined, "eve", 2],
+])("%s over an ended session", (_, before, next, page) => {
+  const [first, second] = [oidc("first", HOUR_MS), oidc("second", HOUR_MS)];
+  const session = signedIn(first);
+  if (before !== undefined) {
+    session.known(first, before);
+  }
+  session.end(first);
+  expect(session.state().page).toBe(1);
+  session.signIn(second, next);
+  expect(session.state()).toEqual({ status: "signed-in", kind: "oidc", page });
+});
+
+test("whoever signs in after a sign-out begins another page", () => {
+  const session = new Session();
+  session.signIn(oidc("first", HOUR_MS), "ada");
+  session.signOut();
+  session.signIn(oidc("second", HOUR_MS), "ada");
+  expect(session.state().page).toBe(2);
 });

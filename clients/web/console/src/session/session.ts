@@ -14,6 +14,8 @@ export interface SessionState {
   /** `ended`: the credentials no longer count, and the page waits for new ones with all that was typed in place. */
   readonly status: "signed-out" | "signed-in" | "ended";
   readonly kind: SignIn["kind"] | undefined;
+  /** Counts the pages that were begun: whoever signs in over the ended session of somebody else begins another one. */
+  readonly page: number;
 }
 
 /** How long before its end a token is renewed. */
@@ -29,11 +31,13 @@ export class RenewalRefusedError extends Error {}
 /** The session of this page. */
 export class Session {
   #signIn: SignIn | undefined;
+  /** Who that is to the service; undefined as long as it has not said. */
+  #user: string | undefined;
   /** The renewal under way, and of what it is: never the token of somebody else who signed in meanwhile. */
   #renewal: { readonly of: SignIn; readonly renewed: Promise<SignIn> } | undefined;
   /** From when on the credentials may be renewed again, after a renewal of them failed. */
   readonly #pauses = new WeakMap<SignIn, number>();
-  #state: SessionState = { status: "signed-out", kind: undefined };
+  #state: SessionState = { status: "signed-out", kind: undefined, page: 0 };
   readonly #listeners = new Set<() => void>();
 
   /** For `useSyncExternalStore`. */
@@ -45,15 +49,26 @@ export class Session {
   /** For `useSyncExternalStore`. */
   readonly state = (): SessionState => this.#state;
 
-  /** Takes new credentials. */
-  signIn(signIn: SignIn): void {
-    this.#signIn = signIn;
-    this.#tell("signed-in");
+  /**
+   * Takes new credentials, and who the service takes them for. The page goes on only if that is known to be who was there before:
+   * nobody shall see what another one may see, or send under their own name what another one typed.
+   */
+  signIn(signIn: SignIn, user?: string): void {
+    const isSame = this.#state.status === "ended" && user !== undefined && user === this.#user;
+    [this.#signIn, this.#user] = [signIn, user];
+    this.#tell("signed-in", this.#state.page + (isSame ? 0 : 1));
+  }
+
+  /** The service said who these credentials stand for. */
+  known(signIn: SignIn, user: string): void {
+    if (signIn === this.#signIn) {
+      this.#user = user;
+    }
   }
 
   /** Forgets the credentials. */
   signOut(): void {
-    this.#signIn = undefined;
+    [this.#signIn, this.#user] = [undefined, undefined];
     this.#tell("signed-out");
   }
 
@@ -96,8 +111,8 @@ export class Session {
     }
   }
 
-  #tell(status: SessionState["status"]): void {
-    this.#state = { status, kind: this.#signIn?.kind };
+  #tell(status: SessionState["status"], page = this.#state.page): void {
+    this.#state = { status, kind: this.#signIn?.kind, page };
     for (const listener of this.#listeners) {
       listener();
     }
