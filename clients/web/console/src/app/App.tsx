@@ -1,18 +1,18 @@
 /** The page: asks the service what it is, lets somebody sign in, and shows the screens. */
 import { Button, FluentProvider, makeStyles, Spinner, tokens } from "@fluentui/react-components";
 import { RouterProvider } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
+import { useCallback, useEffect, useState, type ReactNode } from "react";
 
 import { returnFromIssuer, REDIRECT_PATH, wordsOfReturn } from "../session/redirect";
-import { Session } from "../session/session";
-import { fetchSettings, type Settings } from "../session/settings";
+import { fetchSettings } from "../session/settings";
+import { startSession } from "../session/start";
 import { Problem } from "../ui/problem";
 import "./app.css";
 import { PreferencesProvider, usePreferences } from "./preferences";
 import { PersonsPage } from "./persons-page";
 import { newRouter } from "./router";
 import { SignIn } from "./sign-in";
-import { SignedInContext, useSessionState } from "./signed-in";
+import { SignedInContext, useSessionState, type SignedIn } from "./signed-in";
 import { useTheme } from "./theme";
 
 const useStyles = makeStyles({
@@ -47,27 +47,37 @@ function Returned(): ReactNode {
   return <div className={useStyles().middle}>{words}</div>;
 }
 
+async function begun(signal: AbortSignal): Promise<SignedIn> {
+  const settings = await fetchSettings(signal);
+  return { settings, session: await startSession(settings) };
+}
+
 /** Once the service has said what it is. */
 function Started(): ReactNode {
   const styles = useStyles();
-  const [settings, setSettings] = useState<Settings>();
+  const [signedIn, setSignedIn] = useState<SignedIn>();
   const [error, setError] = useState<unknown>();
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
     const leaving = new AbortController();
-    fetchSettings(leaving.signal).then(setSettings, (thrown: unknown) => {
+    const unlessLeft = <T,>(take: (told: T) => void) => (told: T) => {
       if (!leaving.signal.aborted) {
-        setError(thrown);
+        take(told);
       }
-    });
+    };
+    begun(leaving.signal).then(unlessLeft(setSignedIn), unlessLeft<unknown>(setError));
     return () => leaving.abort();
   }, [attempt]);
   const again = useCallback(() => {
     setError(undefined);
     setAttempt((before) => before + 1);
   }, []);
-  if (settings !== undefined) {
-    return <WithSession settings={settings} />;
+  if (signedIn !== undefined) {
+    return (
+      <SignedInContext value={signedIn}>
+        <Screens />
+      </SignedInContext>
+    );
   }
   return (
     <main className={styles.middle}>
@@ -80,23 +90,6 @@ function Started(): ReactNode {
         </div>
       )}
     </main>
-  );
-}
-
-function WithSession({ settings }: { settings: Settings }): ReactNode {
-  const signedIn = useMemo(() => {
-    const session = new Session();
-    const { kinds } = settings.authentication;
-    // Nobody asks for credentials here; or for a certificate alone, which the browser has or has not.
-    if (kinds.includes("anonymous") || (kinds.length === 1 && kinds[0] === "certificate")) {
-      session.signIn({ kind: "none" });
-    }
-    return { session, settings };
-  }, [settings]);
-  return (
-    <SignedInContext value={signedIn}>
-      <Screens />
-    </SignedInContext>
   );
 }
 

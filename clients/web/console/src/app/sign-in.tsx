@@ -13,6 +13,7 @@ import {
   Title2,
   tokens,
 } from "@fluentui/react-components";
+import { UnauthenticatedError } from "@iotoperations/secret-service-client";
 import { useState, type ReactNode } from "react";
 
 import { enter } from "../session/enter";
@@ -66,17 +67,15 @@ export function SignInAgain(): ReactNode {
 /** The ways that this service offers. */
 function Ways(): ReactNode {
   const styles = useStyles();
-  const { byIssuer, byToken } = waysOf(useSettings().authentication);
+  const { byIssuer, byToken, byCertificate } = waysOf(useSettings().authentication);
   return (
     <div className={styles.ways}>
       {byIssuer && <AtIssuer />}
       {byIssuer && byToken && <Divider>or</Divider>}
       {byToken && <ByToken />}
-      {!byIssuer && !byToken && (
-        <Text>
-          This service knows callers by their client certificate. Install one in this browser, and load the page again.
-        </Text>
-      )}
+      {byToken && byCertificate && <Divider>or</Divider>}
+      {byCertificate && !byToken && <Text>This service knows callers by their client certificate. Install one in this browser.</Text>}
+      {byCertificate && <ByCertificate />}
     </div>
   );
 }
@@ -117,11 +116,7 @@ function AtIssuer(): ReactNode {
           <Button onClick={() => waiting.abort()}>Cancel</Button>
         </>
       )}
-      {error !== undefined && (
-        <MessageBar intent="error" layout="multiline" role="alert">
-          <MessageBarBody>{messageOf(error)}</MessageBarBody>
-        </MessageBar>
-      )}
+      {error !== undefined && <Failed>{messageOf(error)}</Failed>}
     </>
   );
 }
@@ -170,5 +165,43 @@ function ByToken(): ReactNode {
         Sign in with the token
       </Button>
     </form>
+  );
+}
+
+/** The page cannot see the browser's certificates: only a call tells whether one counts. */
+function ByCertificate(): ReactNode {
+  const session = useSession();
+  const [error, setError] = useState<unknown>();
+  const [asking, setAsking] = useState(false);
+  const signIn = async (): Promise<void> => {
+    setAsking(true);
+    setError(undefined);
+    try {
+      await enter(session, { kind: "none" });
+    } catch (thrown) {
+      setError(thrown);
+    } finally {
+      setAsking(false);
+    }
+  };
+  return (
+    <>
+      <Button disabledFocusable={asking} onClick={() => void signIn()}>
+        Use this browser's certificate
+      </Button>
+      {error !== undefined && <Failed>{error instanceof UnauthenticatedError ? NO_CERTIFICATE : messageOf(error)}</Failed>}
+    </>
+  );
+}
+
+const NO_CERTIFICATE =
+  "This browser showed no certificate that the service takes. Install one, close all windows of the browser so that it asks which " +
+  "to show, and open this page again.";
+
+function Failed({ children }: { children: string }): ReactNode {
+  return (
+    <MessageBar intent="error" layout="multiline" role="alert">
+      <MessageBarBody>{children}</MessageBarBody>
+    </MessageBar>
   );
 }

@@ -1,4 +1,4 @@
-/** Signing in: who comes in over an ended session must first be known to the service. */
+/** Signing in: who comes in over an ended session, or without a token, must first be known to the service. */
 import { Code, SecretServiceClient, SecretServiceError } from "@iotoperations/secret-service-client";
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
@@ -19,7 +19,7 @@ interface EnterOptions {
 /** Signs in. Fails where that needs an answer of the service and there is none; then everything stays as it is. */
 export async function enter(session: Session, signIn: SignIn, { whoIs = askService, signal }: EnterOptions = {}): Promise<void> {
   const before = session.state();
-  if (before.status !== "ended") {
+  if (before.status !== "ended" && signIn.kind !== "none") {
     session.signIn(signIn);
     return;
   }

@@ -17,6 +17,6 @@ test("where the cluster's tokens don't count, nobody is told to make one", () =>
 });
 
 test("a service that offers nothing may still take a token", () => {
-  expect(waysOf({ kinds: [] })).toMatchObject({ byIssuer: false, byToken: true, tokenLabel: "Token" });
-  expect(waysOf({ kinds: ["certificate"] }).byToken).toBe(false);
+  expect(waysOf({ kinds: [] })).toMatchObject({ byIssuer: false, byToken: true, byCertificate: false, tokenLabel: "Token" });
+  expect(waysOf({ kinds: ["certificate"] })).toMatchObject({ byToken: false, byCertificate: true });
 });

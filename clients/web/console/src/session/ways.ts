@@ -8,6 +8,8 @@ export interface Ways {
   readonly byIssuer: boolean;
   /** By a token that is pasted. */
   readonly byToken: boolean;
+  /** By the certificate that the browser has. */
+  readonly byCertificate: boolean;
   readonly tokenLabel: string;
   readonly tokenHint: string;
 }
@@ -16,7 +18,9 @@ export function waysOf({ kinds, token, oidc }: Settings["authentication"]): Ways
   const byIssuer = kinds.includes("oidc") && oidc !== undefined;
   // Where nothing is offered, a token may do all the same: the service doesn't tell of an issuer that has no client for this page.
   const byToken = kinds.includes("token") || kinds.includes("oidc") || !kinds.includes("certificate");
-  return { byIssuer, byToken, tokenLabel: labelOf(kinds), tokenHint: `${sourceOf(kinds, token)} It stays in the memory of this page alone.` };
+  const byCertificate = kinds.includes("certificate");
+  const tokenHint = `${sourceOf(kinds, token)} It stays in the memory of this page alone.`;
+  return { byIssuer, byToken, byCertificate, tokenLabel: labelOf(kinds), tokenHint };
 }
 
 function labelOf(kinds: Settings["authentication"]["kinds"]): string {
