@@ -13,7 +13,7 @@ import { PersonsPage } from "./persons-page";
 import { newRouter } from "./router";
 import { SignIn } from "./sign-in";
 import { SignedInContext, useSessionState, type SignedIn } from "./signed-in";
-import { useTheme } from "./theme";
+import { useColorScheme, useTheme } from "./theme";
 
 const useStyles = makeStyles({
   page: { height: "100dvh", backgroundColor: tokens.colorNeutralBackground2 },
@@ -30,10 +30,12 @@ export function App(): ReactNode {
 }
 
 function Themed({ children }: { children: ReactNode }): ReactNode {
-  const { theme } = usePreferences();
+  const { theme: choice } = usePreferences();
+  const theme = useTheme(choice);
+  useColorScheme(theme);
   return (
     // The provider's own classes are those of every tooltip and dialog, too: with a height, those would cover the page.
-    <FluentProvider theme={useTheme(theme)}>
+    <FluentProvider theme={theme}>
       <div className={useStyles().page}>{children}</div>
     </FluentProvider>
   );

@@ -1,6 +1,6 @@
 /** The theme that was chosen, or that the system has. */
 import { teamsHighContrastTheme, webDarkTheme, webLightTheme, type Theme } from "@fluentui/react-components";
-import { useSyncExternalStore } from "react";
+import { useLayoutEffect, useSyncExternalStore } from "react";
 
 import type { ThemeChoice } from "./preferences";
 
@@ -14,6 +14,14 @@ export function useTheme(choice: ThemeChoice): Theme {
     return teamsHighContrastTheme;
   }
   return choice === "dark" || (choice === "system" && dark) ? webDarkTheme : webLightTheme;
+}
+
+/** Has the browser draw what it draws itself, such as date fields and scroll bars, to go with the theme. */
+export function useColorScheme(theme: Theme): void {
+  const scheme = theme === webLightTheme ? "light" : "dark";
+  useLayoutEffect(() => {
+    document.documentElement.style.colorScheme = scheme;
+  }, [scheme]);
 }
 
 function useMedia(query: string): boolean {
