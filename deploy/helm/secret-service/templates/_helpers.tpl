@@ -45,6 +45,14 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- with .Values.console }}{{ if .enabled }}true{{ end }}{{ end }}
 {{- end }}
 
+{{- /* Whether the console has an Ingress or a route. */}}
+{{- define "secret-service.has-console-entrance" -}}
+{{- if include "secret-service.has-console" . }}
+{{- with .Values.console.ingress }}{{ if .enabled }}true{{ end }}{{ end }}
+{{- with .Values.console.route }}{{ if .enabled }}true{{ end }}{{ end }}
+{{- end }}
+{{- end }}
+
 {{- /* The origins of the console that have other hosts than the service's address, as a list in JSON. */}}
 {{- define "secret-service.console-origins" -}}
 {{- $origins := list }}
@@ -173,10 +181,10 @@ client_crl_file = "/etc/secret-service/clients/ca.crl"
 [authentication.oidc]
 issuer = {{ .issuer | quote }}
 audience = {{ .audience | toJson }}
-username_claim = {{ .usernameClaim | quote }}
-username_prefix = {{ .usernamePrefix | quote }}
-groups_claim = {{ .groupsClaim | quote }}
-groups_prefix = {{ .groupsPrefix | quote }}
+username_claim = {{ dig "usernameClaim" "sub" . | quote }}
+username_prefix = {{ dig "usernamePrefix" "oidc:" . | quote }}
+groups_claim = {{ dig "groupsClaim" "groups" . | quote }}
+groups_prefix = {{ dig "groupsPrefix" "oidc-group:" . | quote }}
 {{- with .requiredClaims }}
 required_claims = {{ . | toJson }}
 {{- end }}
@@ -189,8 +197,12 @@ ca_file = "/etc/secret-service/oidc/ca.crt"
 
 [authentication.oidc.console]
 client_id = {{ .clientId | quote }}
-scopes = {{ .scopes | toJson }}
-token = {{ .token | quote }}
+{{- with .scopes }}
+scopes = {{ . | toJson }}
+{{- end }}
+{{- with .token }}
+token = {{ . | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
