@@ -146,6 +146,7 @@ impl Service<Request<Body>> for BrowserGuard {
     fn call(&mut self, request: Request<Body>) -> ResponseFuture {
         if !self.allowed.allows_origin_of(&request, self.console.is_some()) {
             return refused(
+                &request,
                 StatusCode::FORBIDDEN,
                 "This origin is not allowed to call this service. Add it to allowed_origins.\n",
             );
@@ -154,11 +155,12 @@ impl Service<Request<Body>> for BrowserGuard {
         if !web && console.is_none() && request.version() == Version::HTTP_2 {
             return match is_grpc(request.headers()) {
                 true => ResponseFuture::Grpc { call: self.calls.call(request) },
-                false => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is a gRPC service.\n"),
+                false => refused(&request, StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is a gRPC service.\n"),
             };
         }
         match (&self.web, console) {
             (Some(_), _) if !self.allowed.allows_host_of(&request) => refused(
+                &request,
                 StatusCode::FORBIDDEN,
                 "This service does not accept this host name. Add its origin to allowed_origins.\n",
             ),
@@ -166,7 +168,7 @@ impl Service<Request<Body>> for BrowserGuard {
             (Some(stack), None) if web => {
                 ResponseFuture::Web { call: Box::pin(stack.as_ref().clone().call(request)) }
             }
-            _ => refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is a gRPC service.\n"),
+            _ => refused(&request, StatusCode::UNSUPPORTED_MEDIA_TYPE, "This is a gRPC service.\n"),
         }
     }
 }
@@ -227,7 +229,9 @@ fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn refused(status: StatusCode, text: &'static str) -> ResponseFuture {
+/// The refusal of a request. The answer to HEAD has no body, which over HTTP/2 nobody leaves out for us.
+fn refused<B>(request: &Request<B>, status: StatusCode, text: &'static str) -> ResponseFuture {
+    let text = if request.method() == Method::HEAD { "" } else { text };
     ResponseFuture::Refused { why: Some((status, text)) }
 }
 

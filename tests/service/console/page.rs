@@ -132,6 +132,25 @@ async fn head_gets_the_headers_of_get_without_the_content() {
 }
 
 #[tokio::test]
+async fn a_refused_head_has_no_body_either() {
+    let world = with_console(|_| ()).await;
+    for client in both() {
+        for (path, origin, status) in [
+            ("/assets/none.js", None, StatusCode::NOT_FOUND),
+            ("/grpc.health.v1.Health/Check", None, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            ("/", Some("https://evil.example"), StatusCode::FORBIDDEN),
+        ] {
+            let mut request = client.head(url(&world, path));
+            if let Some(origin) = origin {
+                request = request.header("origin", origin);
+            }
+            let answer = read(request).await;
+            assert_eq!((answer.status, answer.body.len()), (status, 0), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn other_methods_are_refused_with_those_that_are_allowed() {
     let world = with_console(|_| ()).await;
     for client in both() {

@@ -130,6 +130,10 @@ impl tower::Service<Request<Body>> for Console {
                     Err(status) => (refused(&status), None),
                 };
             headers::secure(response.headers_mut(), asked.is_secured);
+            // Over HTTP/2, nobody leaves it out for us: an answer to HEAD with a body is malformed.
+            if asked.method == Method::HEAD {
+                *response.body_mut() = Body::empty();
+            }
             Ok(match tracked {
                 Some(tracked) => response.map(|body| tracked.answer(body, held)),
                 None => response,
@@ -196,7 +200,7 @@ impl Inner {
         self.filled(response, "application/json", settings.into(), asked)
     }
 
-    /// A response with its content, unless only its head was asked for.
+    /// A response with its content.
     fn filled(
         &self,
         mut response: Response<Body>,
@@ -207,10 +211,8 @@ impl Inner {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.insert(CONTENT_LENGTH, content.len().into());
-        if asked.method != Method::HEAD {
-            let pace = asked.unpaced.as_ref().map(|connection| Pace::of(connection, self.send_timeout));
-            *response.body_mut() = ChunkedBody::body(content, pace);
-        }
+        let pace = asked.unpaced.as_ref().map(|connection| Pace::of(connection, self.send_timeout));
+        *response.body_mut() = ChunkedBody::body(content, pace);
         response
     }
 
