@@ -108,7 +108,10 @@ impl Pace {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
                 }
                 self.pause.as_mut().reset(now + PAUSE);
-                ready!(self.pause.as_mut().poll(context));
+                // Under load, the pause may be over before it was ever asked: then it wakes nobody.
+                if self.pause.as_mut().poll(context).is_ready() {
+                    context.waker().wake_by_ref();
+                }
             }
             // The connection writes what it has before it asks again.
             _ => {
