@@ -394,7 +394,8 @@ fields::configuration! {
         metrics_connections: NonZeroUsize = "16",
         /// How long one request for metrics may take, response included.
         metrics_timeout: Duration = "10s",
-        /// How long a caller may stop reading a response before its connection is closed.
+        /// How long a caller may stop reading a response before its connection is closed. A file of the console may take three
+        /// times as long in all.
         send_timeout: Duration = "30s",
         /// Deadline of a call that sets none.
         call_timeout: Duration = "30s",

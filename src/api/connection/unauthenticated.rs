@@ -1,5 +1,5 @@
 //! Calls without credentials: health, reflection, and requests for the console's page. They have small budgets of their own, in
-//! total and for each address, and a maximum duration.
+//! total and for each address, and a maximum duration; that of an answer of the page is the page's own.
 
 use std::{
     pin::Pin,

@@ -12,6 +12,7 @@ use h2::{
     client::{ResponseFuture, SendRequest},
 };
 use http::{HeaderMap, Request};
+use socket2::SockRef;
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::timeout,
@@ -45,6 +46,15 @@ pub async fn tcp(address: SocketAddr, place: u8) -> TcpStream {
     socket.connect(address).await.unwrap()
 }
 
+/// A connection for which this machine keeps little that was sent and not read yet, as for a peer far away: the service learns
+/// soon how much was read.
+pub async fn narrow_tcp(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    SockRef::from(&socket).set_tcp_mss(536).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
 /// A frame of gRPC that says it has so many bytes, and has so many.
 pub fn framed(says: usize, has: usize) -> Bytes {
     let mut frame = BytesMut::zeroed(1);
@@ -62,7 +72,12 @@ impl Http2 {
 
     /// One that leaves no room for any answer.
     pub async fn without_room(address: SocketAddr, place: u8) -> Self {
-        Self::built(h2::client::Builder::new().initial_window_size(0), tcp(address, place).await).await
+        Self::with_room(address, place, 0).await
+    }
+
+    /// One with room for so many bytes of each answer, until they are released.
+    pub async fn with_room(address: SocketAddr, place: u8, bytes: u32) -> Self {
+        Self::built(h2::client::Builder::new().initial_window_size(bytes), tcp(address, place).await).await
     }
 
     async fn built(builder: &h2::client::Builder, stream: TcpStream) -> Self {

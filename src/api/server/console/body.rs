@@ -1,5 +1,5 @@
 //! The body of an answer of the console, in small parts: the send timeout applies to each of them, so that a slow line is no
-//! reason to cut it.
+//! reason to cut it. All of them together have a deadline: whoever takes a byte now and then must not keep the place of others.
 
 use std::{
     io,
@@ -22,9 +22,15 @@ const AHEAD: u64 = 64 * 1024;
 /// How often a connection is asked how far it is.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// The longest time for all of an answer, in send timeouts: with the usual one, the largest file arrives over a line of
+/// 30 kbit/s, even uncompressed.
+const LONGEST: u32 = 3;
+
 /// A body that shares its content with all others of the same file.
 pub(super) struct ChunkedBody {
     rest: Bytes,
+    /// When all of it must have been taken.
+    deadline: Instant,
     pace: Option<Pace>,
 }
 
@@ -46,8 +52,13 @@ pub(super) struct Pace {
 // === impl ChunkedBody ===
 
 impl ChunkedBody {
-    pub(super) fn body(content: Bytes, pace: Option<Pace>) -> Body {
-        Body::new(Self { rest: content, pace })
+    /// The body of an answer that begins now.
+    pub(super) fn body(content: Bytes, send_timeout: Duration, pace: Option<Pace>) -> Body {
+        Body::new(Self::new(content, send_timeout, pace))
+    }
+
+    fn new(content: Bytes, send_timeout: Duration, pace: Option<Pace>) -> Self {
+        Self { rest: content, deadline: Instant::now() + send_timeout * LONGEST, pace }
     }
 }
 
@@ -61,6 +72,11 @@ impl http_body::Body for ChunkedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.rest.is_empty() {
             return Poll::Ready(None);
+        }
+        // Whoever waits for room asks again soon. In HTTP/2, the connection asks when there is room for a part, and is closed
+        // if there is none for a send timeout.
+        if Instant::now() >= self.deadline {
+            return Poll::Ready(Some(Err(timed_out("the peer reads its answer too slowly"))));
         }
         let size = PART.min(self.rest.len());
         if let Some(pace) = &mut self.pace {
@@ -104,8 +120,7 @@ impl Pace {
         match self.waiting {
             Some((before, since)) if before == written => {
                 if now.duration_since(since) > self.send_timeout {
-                    let why = "the peer does not read its answer";
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
+                    return Poll::Ready(Err(timed_out("the peer does not read its answer")));
                 }
                 self.pause.as_mut().reset(now + PAUSE);
                 // Under load, the pause may be over before it was ever asked: then it wakes nobody.
@@ -121,6 +136,10 @@ impl Pace {
         }
         Poll::Pending
     }
+}
+
+fn timed_out(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, why)
 }
 
 #[cfg(test)]
@@ -140,7 +159,7 @@ mod tests {
         let state = Arc::new(ConnectionState::new(Peer::unknown()));
         state.add_written(1_000);
         let pace = Pace::of(&TrackedConnection::new(state.clone()), TIMEOUT);
-        (ChunkedBody { rest: Bytes::from(vec![7; 1 << 20]), pace: Some(pace) }, state)
+        (ChunkedBody::new(Bytes::from(vec![7; 1 << 20]), TIMEOUT, Some(pace)), state)
     }
 
     /// What the body gives before it waits for longer than this.
@@ -172,12 +191,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_reader_is_served_and_one_that_stops_is_cut() {
         let (mut body, connection) = answer();
-        for _ in 0..10 {
+        for _ in 0..2 {
             given(&mut body, TIMEOUT - Duration::from_secs(1)).await;
             connection.add_written(100);
         }
         given(&mut body, TIMEOUT - Duration::from_secs(1)).await;
         let cut = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
         assert_eq!(cut.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_taken_byte_by_byte_ends() {
+        let (mut body, connection) = answer();
+        let begun = Instant::now();
+        let cut = loop {
+            let second = Duration::from_secs(1);
+            let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+            match tokio::time::timeout(second, frame).await {
+                Ok(Some(Err(error))) => break error,
+                Ok(frame) => assert!(frame.is_some(), "only a little of it was taken"),
+                Err(_) => connection.add_written(1),
+            }
+        };
+        assert_eq!(cut.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed().as_secs(), TIMEOUT.as_secs() * u64::from(LONGEST));
     }
 }

@@ -212,7 +212,7 @@ impl Inner {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.insert(CONTENT_LENGTH, content.len().into());
         let pace = asked.unpaced.as_ref().map(|connection| Pace::of(connection, self.send_timeout));
-        *response.body_mut() = ChunkedBody::body(content, pace);
+        *response.body_mut() = ChunkedBody::body(content, self.send_timeout, pace);
         response
     }
 
@@ -277,7 +277,7 @@ fn target<'a>(assets: &'a Assets, path: &str, accepts_html: bool) -> Target<'a> 
 
 /// A response of one line, which nobody keeps.
 fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(ChunkedBody::body(Bytes::from_static(text.as_bytes()), None));
+    let mut response = Response::new(Body::new(text.to_owned()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -288,7 +288,7 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
 /// The refusal of a request that exceeds a limit.
 fn refused(status: &Status) -> Response<Body> {
     let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "");
-    *response.body_mut() = ChunkedBody::body(format!("{}\n", status.message()).into(), None);
+    *response.body_mut() = Body::new(format!("{}\n", status.message()));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
