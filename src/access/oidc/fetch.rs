@@ -78,6 +78,7 @@ pub enum Document {
 
 /// What the issuer says now.
 pub(super) struct Fetched {
+    /// None if it lists no key that could have signed a token that is accepted.
     pub(super) keys: Vec<Key>,
     /// Where a client gets tokens for its users.
     pub(super) token_endpoint: Option<String>,
@@ -117,11 +118,8 @@ pub(super) async fn fetch(issuer: &str, ca_file: Option<&Path>) -> Result<Fetche
         return Err(FetchError::NotHttps);
     }
     let set: KeySet = get(&client, &discovered.jwks_uri, Document::KeySet).await?;
-    let keys: Vec<Key> = set.keys.into_iter().take(MAX_KEYS).filter_map(Key::from_jwk).collect();
-    match keys.is_empty() {
-        true => Err(FetchError::NoKeys),
-        false => Ok(Fetched { keys, token_endpoint: discovered.token_endpoint }),
-    }
+    let keys = set.keys.into_iter().take(MAX_KEYS).filter_map(Key::from_jwk).collect();
+    Ok(Fetched { keys, token_endpoint: discovered.token_endpoint })
 }
 
 /// A client for one fetch: the CA file may have changed since the last one, and no connection stays open.

@@ -191,11 +191,9 @@ impl Inner {
         let begun = Instant::now();
         let fetched = fetch(&self.issuer, self.ca_file.as_deref()).await;
         let (fetched, failure) = match fetched {
-            Ok(fetched) => (Some(fetched), None),
             // An issuer that has withdrawn all of its keys has done so.
-            Err(FetchError::NoKeys) => {
-                (Some(Fetched { keys: Vec::new(), token_endpoint: None }), Some(FetchError::NoKeys))
-            }
+            Ok(fetched) if fetched.keys.is_empty() => (Some(fetched), Some(FetchError::NoKeys)),
+            Ok(fetched) => (Some(fetched), None),
             Err(error) => (None, Some(error)),
         };
         let mut state = self.state.lock();

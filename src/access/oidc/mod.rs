@@ -95,7 +95,10 @@ struct Issued {
 
 /// Fetches the issuer's keys once, as for a first token. Returns how many are usable.
 pub async fn check_issuer(options: &IssuerOptions) -> Result<usize, FetchError> {
-    fetch::fetch(&options.issuer, options.ca_file.as_deref()).await.map(|fetched| fetched.keys.len())
+    match fetch::fetch(&options.issuer, options.ca_file.as_deref()).await?.keys.len() {
+        0 => Err(FetchError::NoKeys),
+        usable => Ok(usable),
+    }
 }
 
 // === impl IssuerOptions ===

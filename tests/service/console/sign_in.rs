@@ -114,6 +114,15 @@ async fn the_page_may_connect_to_a_token_endpoint_elsewhere_from_the_first_load(
 }
 
 #[tokio::test]
+async fn the_page_may_connect_to_the_token_endpoint_of_an_issuer_without_usable_keys() {
+    let issuer = Issuer::start();
+    issuer.discover(json!({ "token_endpoint": "https://tokens.example/" }));
+    issuer.list(r#"{ "keys": [] }"#);
+    let world = with_issuer(&issuer, |_| ()).await;
+    assert_eq!(connectable(&world).await, format!("'self' {} https://tokens.example", origin(&issuer)));
+}
+
+#[tokio::test]
 async fn an_issuer_adds_nothing_but_an_origin_to_the_policy() {
     for endpoint in [
         "https://a;script-src'unsafe-inline'/",
