@@ -96,10 +96,24 @@ impl AllowedOrigins {
     /// Whether the host of a request is an address, `localhost`, or that of an allowed origin: names that no
     /// other site can let resolve to us.
     fn allows_host_of<B>(&self, request: &Request<B>) -> bool {
-        let Some(authority) = authority(request) else { return false };
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok() || self.hosts.contains(&host)
+        host(request).is_some_and(|host| is_of_any_machine(&host) || self.hosts.contains(&host))
     }
+}
+
+/// Whether the host of a request is a name that belongs to a service: that of an allowed origin, if the guard let it pass.
+pub(super) fn has_own_name<B>(request: &Request<B>) -> bool {
+    host(request).is_some_and(|host| !is_of_any_machine(&host))
+}
+
+/// Whether a host is `localhost` or an address, which other services of the machine have too.
+fn is_of_any_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// The host of a request, without the brackets of an address.
+fn host<B>(request: &Request<B>) -> Option<String> {
+    let authority = authority(request)?;
+    Some(authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase())
 }
 
 /// The host of a request with its port, if it has one and no more.

@@ -227,10 +227,10 @@ async fn without_a_console_nothing_is_there() {
 }
 
 #[tokio::test]
-async fn browsers_that_came_over_tls_are_told_to_stay_with_it() {
+async fn browsers_that_came_to_a_name_over_tls_are_told_to_stay_with_it() {
     let site = Site::start().await;
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let names = ["localhost", "127.0.0.1", "console.example"].map(str::to_owned);
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
     let file = |name: &str, text: String| {
         let path = site.directory().join(name);
         std::fs::write(&path, text).unwrap();
@@ -243,16 +243,26 @@ async fn browsers_that_came_over_tls_are_told_to_stay_with_it() {
         client_crl_file: None,
         revocation: Revocation { allow_unknown: true, ..Revocation::default() },
     };
-    let options = Options { tls: Some(tls), console: Some(ConsoleOptions::default()), ..Options::default() };
+    let options = Options {
+        tls: Some(tls),
+        console: Some(ConsoleOptions::default()),
+        allowed_origins: vec!["https://console.example".to_owned()],
+        ..Options::default()
+    };
     let world = World::start_on(site, options).await;
     let trusted = reqwest::Certificate::from_pem(cert.pem().as_bytes()).unwrap();
     for http1 in [true, false] {
-        let builder = Client::builder().no_proxy().tls_certs_only([trusted.clone()]);
+        let builder = Client::builder()
+            .no_proxy()
+            .tls_certs_only([trusted.clone()])
+            .resolve("console.example", world.address());
         let client = if http1 { builder.http1_only() } else { builder }.build().unwrap();
         let own = format!("https://localhost:{}", world.address().port());
-        let page = read(client.get(format!("{own}/"))).await;
-        assert_eq!(page.header("strict-transport-security"), "max-age=31536000");
-        is_safe(&page, "over TLS");
+        for (host, told) in [("console.example", "max-age=31536000"), ("localhost", ""), ("127.0.0.1", "")] {
+            let page = read(client.get(own.replace("localhost", host))).await;
+            assert_eq!(page.header("strict-transport-security"), told, "{host}");
+            is_safe(&page, "over TLS");
+        }
         let settings = read(client.get(format!("{own}/console.json"))).await;
         assert!(settings.text().contains("\"certificate\""), "{}", settings.text());
         // The page's own calls come from an https origin.

@@ -42,7 +42,7 @@ const FIXED: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("permissions-policy"), PERMISSIONS),
 ];
 
-/// Browsers that came over TLS once don't come without for a year.
+/// Browsers that came to a name over TLS once don't come without for a year, to any port of it.
 const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 /// The Content-Security-Policy of a page that connects to these URLs, beside its own origin.
@@ -63,14 +63,14 @@ pub(super) fn set_policy(headers: &mut HeaderMap, policy: String) {
 }
 
 /// Adds the headers that every answer has.
-pub(super) fn secure(headers: &mut HeaderMap, is_secured: bool) {
+pub(super) fn secure(headers: &mut HeaderMap, stays_secured: bool) {
     if !headers.contains_key(CONTENT_SECURITY_POLICY) {
         set_policy(headers, policy(&[]));
     }
     for (name, value) in FIXED {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if is_secured {
+    if stays_secured {
         headers.insert(STRICT_TRANSPORT_SECURITY, TLS_ONLY);
     }
 }

@@ -25,6 +25,7 @@ use http::{
 };
 use tonic::{Status, body::Body, transport::server::TlsConnectInfo};
 
+use super::browser_guard::has_own_name;
 use crate::{
     access::AccessControl,
     api::{
@@ -84,7 +85,8 @@ struct Asked {
     path: String,
     headers: HeaderMap,
     peer: Arc<Peer>,
-    is_secured: bool,
+    /// Whether its host is to be asked over TLS alone: it came over TLS, and to a name that no other service has.
+    stays_secured: bool,
     /// The connection, if its buffers are filled by whoever answers.
     unpaced: Option<TrackedConnection>,
 }
@@ -129,7 +131,7 @@ impl tower::Service<Request<Body>> for Console {
                     Ok(permit) => (inner.answer(&asked).await, Some(permit)),
                     Err(status) => (refused(&status), None),
                 };
-            headers::secure(response.headers_mut(), asked.is_secured);
+            headers::secure(response.headers_mut(), asked.stays_secured);
             // Over HTTP/2, nobody leaves it out for us: an answer to HEAD with a body is malformed.
             if asked.method == Method::HEAD {
                 *response.body_mut() = Body::empty();
@@ -232,10 +234,11 @@ impl Inner {
 
 impl Asked {
     fn of(request: Request<Body>) -> Self {
+        let stays_secured = is_secured(request.extensions()) && has_own_name(&request);
         let (head, _body) = request.into_parts();
         Self {
             peer: TrackedConnection::peer_of(&head.extensions),
-            is_secured: is_secured(&head.extensions),
+            stays_secured,
             unpaced: TrackedConnection::of(&head.extensions)
                 .filter(|_| head.version < Version::HTTP_2)
                 .cloned(),
