@@ -89,8 +89,8 @@ impl AllowedOrigins {
     /// not ours.
     fn own_origin<B>(&self, request: &Request<B>) -> Option<HeaderValue> {
         let authority = authority(request).filter(|_| self.allows_host_of(request))?;
-        let scheme = if console::is_secured(request.extensions()) { "https" } else { "http" };
-        HeaderValue::try_from(format!("{scheme}://{authority}").to_ascii_lowercase()).ok()
+        let origin = origin_of(&authority, console::is_secured(request.extensions()));
+        HeaderValue::try_from(origin).ok()
     }
 
     /// Whether the host of a request is an address, `localhost`, or that of an allowed origin: names that no
@@ -98,6 +98,13 @@ impl AllowedOrigins {
     fn allows_host_of<B>(&self, request: &Request<B>) -> bool {
         host(request).is_some_and(|host| is_of_any_machine(&host) || self.hosts.contains(&host))
     }
+}
+
+/// The origin of pages at an authority, as browsers name it: without the port if that is the usual one, which a proxy may name.
+fn origin_of(authority: &Authority, is_secured: bool) -> String {
+    let (scheme, usual_port) = if is_secured { ("https", ":443") } else { ("http", ":80") };
+    let authority = authority.as_str();
+    format!("{scheme}://{}", authority.strip_suffix(usual_port).unwrap_or(authority)).to_ascii_lowercase()
 }
 
 /// Whether the host of a request is a name that belongs to a service: that of an allowed origin, if the guard let it pass.
@@ -277,6 +284,19 @@ mod tests {
         {
             assert!(!host(not_ours), "{not_ours}");
         }
+    }
+
+    #[test]
+    fn an_origin_names_no_port_that_is_the_usual_one() {
+        let origin =
+            |authority: &str, is_secured| origin_of(&Authority::try_from(authority).unwrap(), is_secured);
+        assert_eq!(origin("10.0.0.5:443", true), "https://10.0.0.5");
+        assert_eq!(origin("[::1]:443", true), "https://[::1]");
+        assert_eq!(origin("LOCALHOST:80", false), "http://localhost");
+        for other in ["10.0.0.5:80", "10.0.0.5:8443", "10.0.0.5", "[::443]"] {
+            assert_eq!(origin(other, true), format!("https://{other}"));
+        }
+        assert_eq!(origin("localhost:443", false), "http://localhost:443");
     }
 
     #[test]

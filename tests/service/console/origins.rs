@@ -70,6 +70,15 @@ async fn the_page_calls_its_own_origin_and_pages_of_other_origins_are_refused() 
 }
 
 #[tokio::test]
+async fn the_page_calls_through_a_proxy_that_names_the_usual_port() {
+    let world = with_console(|_| ()).await;
+    let [client, _] = both();
+    let proxied = call(&client, &url(&world, "")).header("host", "127.0.0.1:80");
+    let answer = read(proxied.header("origin", "http://127.0.0.1")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_page_of_another_origin_cannot_read_the_settings() {
     let world = with_console(|_| ()).await;
     for client in both() {
