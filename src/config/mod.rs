@@ -295,7 +295,9 @@ fields::configuration! {
         /// console with OpenID Connect.
         client_id: Option<String>,
         /// The scopes that the console asks for. For token = "access", one of them must name the API that the token is
-        /// for, such as api://CLIENT-ID/access.
+        /// for, such as api://CLIENT-ID/access. Add offline_access where the issuer gives refresh tokens only with it, as
+        /// Microsoft Entra ID does: without one, people sign in again each time that their token ends, in Entra after about
+        /// an hour.
         scopes: Vec<ScopeToken> = "openid, profile",
         /// Which token the console sends with its calls. id: the ID token, whose audience is the client ID. access: the
         /// access token, which must be a JSON web token of the issuer for one of authentication.oidc.audience.
