@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
-import { join, normalize } from "node:path";
+import { dirname, join, normalize } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -66,7 +66,8 @@ before(async () => {
   service = await Service.start(`--allowed-origin=http://127.0.0.1:${String(port)}`);
   site = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://site").pathname);
-    const file = join(HOME, path);
+    // The packages are those of the workspace.
+    const file = join(path.startsWith("/node_modules/") ? dirname(HOME) : HOME, path);
     if (path === "/") {
       response.setHeader("content-type", "text/html").end(page(service.url));
     } else if (/^\/(dist|node_modules)\//.test(path) && existsSync(file)) {
