@@ -58,7 +58,7 @@ export class Serve {
     return Cluster.of(this.dev.endpoints.kubeconfig, NAMESPACE);
   }
 
-  /** Says who may do what, in place of all that was said before; tokens that are not named any more are void. */
+  /** Says who may do what, in place of all that was said before. */
   async people(...people: readonly Person[]): Promise<void> {
     const rule = (verbs: readonly string[]): Rule => ({
       verbs,

@@ -121,16 +121,23 @@ function AtIssuer(): ReactNode {
   );
 }
 
+/**
+ * No form: this stands in forms of dialogs, too, and a browser lets no event out of a form within a form, so that it would send
+ * the token away as an address.
+ */
 function ByToken(): ReactNode {
   const session = useSession();
   const { tokenLabel, tokenHint } = waysOf(useSettings().authentication);
+  const [pasted, setPasted] = useState("");
   const [error, setError] = useState<string>();
   const [asking, setAsking] = useState(false);
-  const signIn = async (form: HTMLFormElement): Promise<void> => {
-    const field = form.elements.namedItem("token") as HTMLTextAreaElement;
-    const token = field.value.trim().replace(/^Bearer\s+/i, "");
+  const signIn = async (): Promise<void> => {
+    if (asking) {
+      return;
+    }
+    const token = pasted.trim().replace(/^Bearer\s+/i, "");
     // What was pasted doesn't stay in the page.
-    form.reset();
+    setPasted("");
     if (!/^[\w.~+/-]+=*$/.test(token)) {
       setError("That is not a token. Paste all of it, and nothing else.");
       return;
@@ -146,25 +153,33 @@ function ByToken(): ReactNode {
     }
   };
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (!asking) {
-          void signIn(event.currentTarget);
-        }
-      }}
-    >
+    <>
       <Field
         label={tokenLabel}
         hint={tokenHint}
         {...(error !== undefined && { validationMessage: error })}
       >
-        <Textarea name="token" rows={3} autoComplete="off" spellCheck={false} />
+        <Textarea
+          rows={3}
+          autoComplete="off"
+          spellCheck={false}
+          value={pasted}
+          onChange={(_, { value }) => setPasted(value)}
+          onKeyDown={(event) => {
+            // A token has one line.
+            if (event.key === "Enter") {
+              event.preventDefault();
+              void signIn();
+            }
+          }}
+        />
       </Field>
-      <Button type="submit" disabledFocusable={asking}>
-        Sign in with the token
-      </Button>
-    </form>
+      <div>
+        <Button disabledFocusable={asking} onClick={() => void signIn()}>
+          Sign in with the token
+        </Button>
+      </div>
+    </>
   );
 }
 
