@@ -6,7 +6,9 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import { usePurposes } from "../../api/hooks";
+import { problemOfSyncedSecretName } from "../../references/names";
 import { ReferenceList } from "../../references/reference-list";
+import { useSettled } from "../../references/vault-secret-name";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { Loading, Page, Section } from "../../ui/page";
@@ -46,6 +48,12 @@ interface Done {
   readonly purpose: SecretPurpose | undefined;
 }
 
+/** The resource that is about to be made, once its name is one: rights may be for single names. */
+function useResource(name: string): string {
+  const settled = useSettled(name);
+  return problemOfSyncedSecretName(settled) === undefined ? `syncedSecrets/${settled}` : "";
+}
+
 function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactNode {
   const styles = useStyles();
   const search = useSearch({ from: "/new" });
@@ -55,6 +63,7 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
   const [checked, setChecked] = useState(false);
   const [done, setDone] = useState<Done>();
   const { form, purpose, change, clear } = entry;
+  const resource = useResource(form.name);
   const busy = creation.phase === "checking" || creation.phase === "creating";
   // What was said of something else than what is entered now says nothing any more.
   const isCurrent = "form" in creation && revisionOf(creation.form) === revisionOf(form);
@@ -142,6 +151,7 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
             <ActionButton
               appearance="primary"
               method="CreateSyncedSecret"
+              resource={resource}
               unless={busy ? "It is being carried out." : undefined}
               onClick={() => void submit(create)}
             >
@@ -149,6 +159,7 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
             </ActionButton>
             <ActionButton
               method="CreateSyncedSecret"
+              resource={resource}
               unless={busy ? "It is being carried out." : isOpen ? "Part of it may be there already: press Create to go on." : undefined}
               onClick={() => void submit(check)}
             >
