@@ -16,6 +16,8 @@ export async function createNew(page: Page, slot: string, vaultSecret: string, v
   const dialog = dialogOf(page, `Create new: ${slot}`);
   await dialog.getByRole("textbox", { name: "Secret name" }).fill(vaultSecret);
   await dialog.getByRole("textbox", { name: "Secret value" }).fill(value);
+  // What is said of the name takes a line, and moves the buttons: whoever has a mouse waits for it.
+  await expect(dialog.getByText("The name is free.")).toBeVisible();
   await dialog.getByRole("button", { name: "Add", exact: true }).click();
   await expect(dialog).toBeHidden();
 }
