@@ -5,11 +5,7 @@ import type { Page } from "@playwright/test";
 
 import { expectAccessible } from "./support/axe";
 import { expect, OPERATOR, paste, PEOPLE, test, VIEWER } from "./support/people";
-<<<<<<< HEAD
 import { choosePurpose, create, createNew, dialogOf, LOGIN } from "./support/story";
-=======
-import type { Serve } from "./support/serve";
->>>>>>> 6c42cc4 (Somebody else who signs in over an ended session: its test in the browser)
 import { expectForgotten } from "./support/values";
 
 /** Signs in at the issuer, from a page that asks who is there. */
@@ -99,14 +95,8 @@ test("a token that ends soon is renewed without a word", async ({ page, site }) 
   await expect(page.getByText("Your sign-in has ended")).toBeHidden();
 });
 
-<<<<<<< HEAD
 test("a sign-in that ends is asked for again in place, and nothing that was typed is lost", async ({ page, site, watched }) => {
   await page.goto("/new");
-=======
-/** The page on which an operator typed something before the token became void; `again` counts instead. */
-async function endedWhileTyping(page: Page, site: { serve: Serve }, again: string) {
-  await page.goto("/secrets");
->>>>>>> 6c42cc4 (Somebody else who signs in over an ended session: its test in the browser)
   await paste(page, OPERATOR);
   await choosePurpose(page, "Device: username password");
   await page.getByRole("button", { name: "Add reference: Username reference" }).click();
@@ -114,43 +104,18 @@ async function endedWhileTyping(page: Page, site: { serve: Serve }, again: strin
   const dialog = dialogOf(page, "Create new: Username reference");
   await dialog.getByRole("textbox", { name: "Secret value" }).fill(LOGIN.username);
 
-<<<<<<< HEAD
   // A simulated cluster that was started again knows no token of before.
   const again = "another-token-of-the-operator";
-=======
-  // The account is gone: its token is void.
->>>>>>> 6c42cc4 (Somebody else who signs in over an ended session: its test in the browser)
   const [operator, ...others] = PEOPLE;
   await site.dev.kill();
   await site.dev.start();
   await site.serve.people({ ...operator, token: again }, ...others);
-<<<<<<< HEAD
   await dialog.getByRole("textbox", { name: "Secret name" }).fill("kept-username");
   const ended = dialog.getByText("Your sign-in has ended");
   await expect(ended).toBeVisible();
   await expectAccessible(page, "a sign-in that has ended");
   await dialog.getByLabel("Token of a service account").fill(again);
   await dialog.getByRole("button", { name: "Sign in with the token" }).click();
-=======
-  const ended = page.getByText("Your sign-in has ended");
-  await expect(async () => {
-    await page.getByRole("button", { name: "Who is signed in" }).click();
-    await page.keyboard.press("Escape");
-    await menu(page).getByRole("link", { name: "Secrets" }).click();
-    await expect(ended).toBeVisible({ timeout: 2_000 });
-  }).toPass();
-  return { search, ended };
-}
-
-test("a sign-in that ends is asked for again in place, and nothing that was typed is lost", async ({ page, site }) => {
-  const again = "another-token-of-the-operator";
-  const { search, ended } = await endedWhileTyping(page, site, again);
-  await expectAccessible(page, "a sign-in that has ended");
-  // What the service doesn't take changes nothing.
-  await paste(page, "nobody.gave.this");
-  await expect(page.getByText("Sign in with the token").locator("xpath=ancestor::form").getByRole("alert")).toBeVisible();
-  await paste(page, again);
->>>>>>> 6c42cc4 (Somebody else who signs in over an ended session: its test in the browser)
   await expect(ended).toBeHidden();
   await expect(dialog.getByRole("textbox", { name: "Secret value" })).toHaveValue(LOGIN.username);
   await dialog.getByRole("button", { name: "Add", exact: true }).click();
@@ -162,15 +127,17 @@ test("a sign-in that ends is asked for again in place, and nothing that was type
   await expectForgotten(page, watched, again, ...Object.values(LOGIN));
 });
 
-<<<<<<< HEAD
-test("what a caller may not do is greyed, and says whose right is missing", async ({ page, site }) => {
-  const operator = clientOf(site.serve.url, OPERATOR);
-  await operator.createSyncedSecret("seen", [existing("token", "vaultSecrets/historian-token")], { waitMs: 20_000 });
-  await page.goto("/secrets/seen");
-=======
 test("somebody else who signs in where another one's sign-in ended gets a page of their own", async ({ page, site }) => {
-  const { ended } = await endedWhileTyping(page, site, "another-token-of-the-operator");
+  await page.goto("/secrets");
+  await paste(page, OPERATOR);
+  await page.getByRole("searchbox").first().fill("what was typed");
   const shell = await menu(page).evaluateHandle((element) => element);
+  const [operator, ...others] = PEOPLE;
+  await site.dev.kill();
+  await site.dev.start();
+  await site.serve.people({ ...operator, token: "another-token-of-the-operator" }, ...others);
+  const ended = page.getByText("Your sign-in has ended");
+  await expect(ended).toBeVisible();
   await paste(page, VIEWER);
   await expect(ended).toBeHidden();
   await page.getByRole("button", { name: "Who is signed in" }).click();
@@ -178,9 +145,10 @@ test("somebody else who signs in where another one's sign-in ended gets a page o
   expect(await shell.evaluate((element) => element.isConnected)).toBe(false);
 });
 
-test("what a caller may not do is greyed, and says whose right is missing", async ({ page }) => {
-  await page.goto("/secrets");
->>>>>>> 6c42cc4 (Somebody else who signs in over an ended session: its test in the browser)
+test("what a caller may not do is greyed, and says whose right is missing", async ({ page, site }) => {
+  const operator = clientOf(site.serve.url, OPERATOR);
+  await operator.createSyncedSecret("seen", [existing("token", "vaultSecrets/historian-token")], { waitMs: 20_000 });
+  await page.goto("/secrets/seen");
   await paste(page, VIEWER);
   await expect(page.getByRole("heading", { level: 1, name: "seen" })).toBeVisible();
   for (const name of ["Sync now", "Edit", "Delete"]) {
