@@ -4,7 +4,7 @@ import { Origin } from "@iotoperations/secret-service-client";
 import type { ReactNode } from "react";
 
 import { useLiveSecrets } from "../../api/hooks";
-import { Page } from "../../ui/page";
+import { Loading, Page } from "../../ui/page";
 import { ChangesPanel } from "./changes";
 import { CountsPanel } from "./counts";
 import { ExpiryPanel, StalePanel } from "./standing-panels";
@@ -28,6 +28,14 @@ export function Overview(): ReactNode {
   const { status, secrets } = useLiveSecrets();
   // Only a complete answer of the service says that there is nothing.
   const isFresh = status === "live" && !secrets.some(({ origin }) => origin === Origin.MANAGED);
+  if (status === "loading") {
+    // How to begin comes before all else, if it comes: it shall push nothing away that somebody reads already.
+    return (
+      <Page title="Overview">
+        <Loading what="the synced secrets" />
+      </Page>
+    );
+  }
   return (
     <Page title="Overview">
       {isFresh && <Start found={secrets.length} />}
