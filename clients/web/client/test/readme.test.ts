@@ -49,7 +49,7 @@ test("the readme is as strictly typed as the package", () => {
   const compilerOptions = { noEmit: true, types: ["node"] };
   const config = { extends: "../../tsconfig.base.json", compilerOptions, include: ["*.ts"], exclude: [] };
   writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(config));
-  const tsc = join(HOME, "node_modules/typescript/bin/tsc");
+  const tsc = join(HOME, "../node_modules/typescript/bin/tsc");
   execFileSync(process.execPath, [tsc, "-p", directory], { stdio: "inherit" });
 });
 

@@ -23,6 +23,7 @@ const ASKED: Readonly<Record<string, AskedWords>> = {
   ListSecretUsages: { done: "Looked what uses the synced secret", todo: "see what uses the synced secret" },
   CheckResource: { done: "Checked a manifest", todo: "check a manifest" },
   ListSecretPurposes: { done: "Listed purposes", todo: "list purposes" },
+  GetCaller: { done: "Asked who they are", todo: "ask who they are" },
   GetVault: { done: "Looked at the vault", todo: "look at the vault" },
   ListVaultSecrets: { done: "Listed vault secrets", todo: "list vault secrets" },
   GetVaultSecret: { done: "Looked at the vault secret", todo: "look at the vault secret" },
