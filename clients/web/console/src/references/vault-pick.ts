@@ -113,3 +113,10 @@ export const PART_NAMES: Readonly<Partial<Record<Part, string>>> = {
   [Part.PFX]: "pfx",
   [Part.WHOLE]: "whole",
 };
+
+/** The encodings, as the CLI names them. */
+export const ENCODING_NAMES: Readonly<Partial<Record<Encoding, string>>> = {
+  [Encoding.BASE64]: "base64",
+  [Encoding.HEX]: "hex",
+  [Encoding.UTF8]: "none",
+};

@@ -14,14 +14,14 @@ import {
   Text,
   tokens,
 } from "@fluentui/react-components";
-import { Encoding, idOf, Part, type Reference } from "@iotoperations/secret-service-client";
+import { idOf, type Reference } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useRef, useState, type ReactNode } from "react";
 
 import { useChange } from "../../api/change";
 import { useClient } from "../../api/connection";
 import { PickOptions } from "../../references/pick-options";
-import { pickedReferenceOf, type VaultPick } from "../../references/vault-pick";
+import { ENCODING_NAMES, PART_NAMES, pickedReferenceOf, type VaultPick } from "../../references/vault-pick";
 import { VaultPickerDialog } from "../../references/vault-picker";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
@@ -144,19 +144,9 @@ function Commands({ list, exists, reference }: { list: string; exists: boolean; 
   );
 }
 
-const PARTS: Partial<Record<Part, string>> = {
-  [Part.CERTIFICATE]: "certificate",
-  [Part.CHAIN]: "chain",
-  [Part.PRIVATE_KEY]: "private-key",
-  [Part.FULL_CHAIN]: "full-chain",
-  [Part.PFX]: "pfx",
-  [Part.WHOLE]: "whole",
-};
-const ENCODINGS: Partial<Record<Encoding, string>> = { [Encoding.BASE64]: "base64", [Encoding.HEX]: "hex", [Encoding.UTF8]: "none" };
-
 /** What the CLI calls the part and the encoding. */
 function flagsOf({ key, part, encoding }: Reference): string[] {
-  const [partName, encodingName] = [part && PARTS[part], encoding && ENCODINGS[encoding]];
+  const [partName, encodingName] = [part && PART_NAMES[part], encoding && ENCODING_NAMES[encoding]];
   return [
     ...(partName === undefined ? [] : ["--part", `${key}=${partName}`]),
     ...(encodingName === undefined ? [] : ["--encoding", `${key}=${encodingName}`]),

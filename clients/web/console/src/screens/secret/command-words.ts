@@ -1,21 +1,8 @@
 /** The words of the CLI for what can be done with one synced secret. */
 import { Encoding, idOf, Part, type Changes, type Reference } from "@iotoperations/secret-service-client";
 
+import { ENCODING_NAMES, PART_NAMES } from "../../references/vault-pick";
 import type { Draft } from "./draft";
-
-const PARTS: Partial<Record<Part, string>> = {
-  [Part.CERTIFICATE]: "certificate",
-  [Part.CHAIN]: "chain",
-  [Part.PRIVATE_KEY]: "private-key",
-  [Part.FULL_CHAIN]: "full-chain",
-  [Part.PFX]: "pfx",
-  [Part.WHOLE]: "whole",
-};
-const ENCODINGS: Partial<Record<Encoding, string>> = {
-  [Encoding.BASE64]: "base64",
-  [Encoding.HEX]: "hex",
-  [Encoding.UTF8]: "none",
-};
 
 /** `secrets update …`. */
 export function updateWords(id: string, read: Draft, changes: Changes, etag: string): string[] {
@@ -41,8 +28,8 @@ export function adoptWords(id: string, references: readonly Reference[]): string
 /** One reference; a new one is asked for its value. */
 function referenceWords({ key, vaultSecret, version = "", part, encoding, create }: Reference, flag: string): string[] {
   const from = `${key}=${idOf(vaultSecret)}${version === "" ? "" : `@${version}`}`;
-  const partWord = part === undefined || part === Part.WHOLE ? undefined : PARTS[part];
-  const encodingWord = encoding === undefined || encoding === Encoding.UTF8 ? undefined : ENCODINGS[encoding];
+  const partWord = part === undefined || part === Part.WHOLE ? undefined : PART_NAMES[part];
+  const encodingWord = encoding === undefined || encoding === Encoding.UTF8 ? undefined : ENCODING_NAMES[encoding];
   return [
     create === undefined ? flag : "--new",
     from,
