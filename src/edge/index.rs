@@ -11,7 +11,7 @@ use kube::{
 use parking_lot::RwLock;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -114,6 +114,22 @@ impl Index {
     /// Whether the watch works; None until its first event or error.
     pub fn healthy(&self) -> watch::Receiver<Option<bool>> {
         self.0.healthy.subscribe()
+    }
+
+    /// Waits until all Secrets were listed once. Returns whether they were.
+    pub async fn listed(&self, until: Instant) -> bool {
+        let mut healthy = self.healthy();
+        let listed = healthy.wait_for(|_| self.is_complete());
+        // `relist` completes the cache without an event of the watch.
+        matches!(timeout_at(until, listed).await, Ok(Ok(_))) || self.is_complete()
+    }
+
+    /// Waits until the cache holds all Secrets and the watch works: while it fails, what was seen before may be
+    /// wrong by now. Returns whether this is so.
+    pub async fn current(&self, until: Instant) -> bool {
+        let mut healthy = self.healthy();
+        let current = healthy.wait_for(|healthy| *healthy == Some(true) && self.is_complete());
+        matches!(timeout_at(until, current).await, Ok(Ok(_)))
     }
 
     /// Relists all Secrets now, independently of the watch.

@@ -3,12 +3,9 @@
 
 mod problem;
 
-use std::{cell::OnceCell, collections::HashMap, sync::Arc, time::Duration};
+use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use zeroize::Zeroizing;
 
 use self::problem::{keys_unknown, problem_of};
@@ -22,8 +19,6 @@ use crate::{
     store::Record,
 };
 
-/// How long a call waits for the first list of the Secrets after a start.
-const FIRST_LIST_WAIT: Duration = Duration::from_secs(5);
 /// Usages in one answer.
 const USAGES: usize = 5_000;
 
@@ -102,7 +97,9 @@ impl Secrets {
             }
             let is_elsewhere = namespace != self.0.edge.namespace();
             if !found.is_empty() && !is_elsewhere && !is_known {
-                self.secrets_known(deadline).await?;
+                if !self.0.reconciler.index().current(super::usages::until(deadline)).await {
+                    return Err(Cause::SecretsUnknown.into());
+                }
                 is_known = true;
             }
             let mut problems = Vec::new();
@@ -129,20 +126,6 @@ impl Secrets {
             });
         }
         Ok(checked)
-    }
-
-    /// Waits until the Secrets of the edge were listed; an error while the watch of them fails, because what was
-    /// seen before may be wrong by now.
-    async fn secrets_known(&self, deadline: Option<Instant>) -> Result<(), Error> {
-        let index = self.0.reconciler.index();
-        let first = Instant::now() + FIRST_LIST_WAIT;
-        let until = deadline.map_or(first, |deadline| first.min(deadline - super::sync::RESPONSE_MARGIN));
-        let mut healthy = index.healthy();
-        let seen = healthy.wait_for(|healthy| *healthy == Some(true) && index.is_complete());
-        match timeout_at(until, seen).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(Cause::SecretsUnknown.into()),
-        }
     }
 
     fn elsewhere(&self, namespace: &str) -> Condition {

@@ -11,7 +11,7 @@ use crate::{
     store::Record,
 };
 
-/// How long a call waits for the first listing of usages after a start.
+/// How long a call waits for the first listing of usages and Secrets after a start.
 const FIRST_LISTING_WAIT: Duration = Duration::from_secs(5);
 
 /// A usage, and whether the secret and the key that it names exist.
@@ -26,7 +26,7 @@ pub struct ListedUsage {
 
 impl Secrets {
     /// The usages after a place, of one synced secret or of all, broken ones included; and whether there are
-    /// more.
+    /// more. An error before the Secrets of the edge were listed: until then, nobody knows which are missing.
     ///
     /// If a kind can never be listed, only the usages of the others are returned; the condition `InUse` says
     /// so.
@@ -37,12 +37,14 @@ impl Secrets {
         after: Option<&UsagePlace>,
         limit: usize,
     ) -> Result<(Vec<ListedUsage>, bool), Error> {
-        let usages = self.0.reconciler.usages();
-        if let Some(gap) = usages.settled(until(deadline)).await.filter(|gap| !gap.is_for_good()) {
+        let (usages, index, until) = (self.0.reconciler.usages(), self.0.reconciler.index(), until(deadline));
+        if let Some(gap) = usages.settled(until).await.filter(|gap| !gap.is_for_good()) {
             return Err(Cause::UsagesUnknown { gap, may_force: false }.into());
         }
+        if !index.listed(until).await {
+            return Err(Cause::SecretsUnknown.into());
+        }
         // That a program could use a Secret does not mean that it lacks one.
-        let index = self.0.reconciler.index();
         let wanted = |usage: &Usage| !usage.is_fixed() || index.get(&usage.secret) != CachedSecret::Absent;
         let mut page = usages.page(secret.map(SyncedSecretId::as_str), after, limit + 1, wanted);
         if let (true, None, Some(secret)) = (page.is_empty(), after, secret) {
@@ -132,7 +134,7 @@ impl Secrets {
 }
 
 /// Until when a call waits for the first listing.
-fn until(deadline: Option<Instant>) -> Instant {
+pub(super) fn until(deadline: Option<Instant>) -> Instant {
     let settled = Instant::now() + FIRST_LISTING_WAIT;
     deadline.map_or(settled, |deadline| settled.min(deadline - super::sync::RESPONSE_MARGIN))
 }

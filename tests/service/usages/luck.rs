@@ -5,6 +5,7 @@ use secret_service::proto::{DeleteSyncedSecretRequest, condition::Status};
 use tonic::{Code, Request};
 
 use super::*;
+use crate::support::until_so;
 
 #[tokio::test]
 async fn a_restart_keeps_the_uses_and_detects_changes_from_the_downtime() {
@@ -164,7 +165,7 @@ async fn a_kind_is_watched_in_the_preferred_version_of_its_group() {
 }
 
 #[tokio::test]
-async fn no_secret_counts_as_missing_before_the_first_list() {
+async fn whether_a_secret_is_missing_is_not_told_before_the_first_list() {
     needs!(the_double);
     for fault in [refused(503), Fault::Hang] {
         let mut world = made(&["a"]).await;
@@ -183,15 +184,27 @@ async fn no_secret_counts_as_missing_before_the_first_list() {
         // Long enough for the first list to fail, and for what is believed to be gone to be looked for.
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(3) {
-            for id in ["a", "foreign"] {
-                let all = until_usages(&mut world, id, |usages| !usages.is_empty()).await;
-                assert!(all.iter().all(|usage| !usage.secret_missing), "{all:?}");
+            for id in ["a", "foreign", "-"] {
+                let request = ListSecretUsagesRequest { parent: name(id), ..Default::default() };
+                let refused = told(&world.client.list_secret_usages(request).await.unwrap_err());
+                assert_eq!(
+                    (refused.code, refused.reason.as_str()),
+                    (Code::Unavailable, "SECRETS_NOT_YET_KNOWN"),
+                    "neither missing nor there"
+                );
             }
-            assert_eq!(world.get("a").await.state(), before.state());
+            let now = world.get("a").await;
+            assert_eq!(now.state(), before.state());
+            assert!(now.usages.iter().all(|usage| !usage.secret_missing), "{:?}", now.usages);
             sleep(Duration::from_millis(50)).await;
         }
         world.secrets().delete("foreign", &Default::default()).await.unwrap();
         world.cluster().faults().clear();
+        let request = ListSecretUsagesRequest { parent: name("foreign"), ..Default::default() };
+        until_so("the Secrets are known", async || {
+            world.client.list_secret_usages(request.clone()).await.is_ok()
+        })
+        .await;
         until_usages(&mut world, "foreign", |usages| usages.iter().all(|usage| usage.secret_missing)).await;
         world.withdraws(PROFILE, "q").await;
     }

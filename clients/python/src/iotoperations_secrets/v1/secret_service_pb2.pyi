@@ -1042,7 +1042,7 @@ class SecretUsage(_message.Message):
     synced_secret: _builtins.str
     """"syncedSecrets/{id}" that it names, even if that does not exist."""
     secret_missing: _builtins.bool
-    """Whether the secret does not exist at the edge, so that the resource cannot work."""
+    """Whether the edge was looked at and does not have the secret, so that the resource cannot work."""
     guessed: _builtins.bool
     """Whether only the name of the field suggests that it names a secret."""
     def __init__(

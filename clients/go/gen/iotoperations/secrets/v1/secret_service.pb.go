@@ -2057,7 +2057,7 @@ type SecretUsage struct {
 	Key           string                 `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`                                           // The key that it uses; empty if it uses the whole secret.
 	KeyMissing    bool                   `protobuf:"varint,7,opt,name=key_missing,json=keyMissing,proto3" json:"key_missing,omitempty"`          // Whether the synced secret lacks this key, so that the resource cannot work.
 	SyncedSecret  string                 `protobuf:"bytes,8,opt,name=synced_secret,json=syncedSecret,proto3" json:"synced_secret,omitempty"`     // "syncedSecrets/{id}" that it names, even if that does not exist.
-	SecretMissing bool                   `protobuf:"varint,9,opt,name=secret_missing,json=secretMissing,proto3" json:"secret_missing,omitempty"` // Whether the secret does not exist at the edge, so that the resource cannot work.
+	SecretMissing bool                   `protobuf:"varint,9,opt,name=secret_missing,json=secretMissing,proto3" json:"secret_missing,omitempty"` // Whether the edge was looked at and does not have the secret, so that the resource cannot work.
 	Guessed       bool                   `protobuf:"varint,10,opt,name=guessed,proto3" json:"guessed,omitempty"`                                 // Whether only the name of the field suggests that it names a secret.
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

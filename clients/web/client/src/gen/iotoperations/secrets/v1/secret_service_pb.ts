@@ -1140,7 +1140,7 @@ export type SecretUsage = Message<"iotoperations.secrets.v1.SecretUsage"> & {
   syncedSecret: string;
 
   /**
-   * Whether the secret does not exist at the edge, so that the resource cannot work.
+   * Whether the edge was looked at and does not have the secret, so that the resource cannot work.
    *
    * @generated from field: bool secret_missing = 9;
    */
