@@ -78,8 +78,9 @@ pub fn facts(contents: &[&[u8]], reads_keys: bool) -> Vec<Option<CertificateFact
     let bundles: Vec<_> = contents.iter().map(|content| read(content)).collect();
     let keys = bundles.iter().flatten().filter_map(|bundle| bundle.key.as_ref()).filter(|_| reads_keys);
     let keys: Vec<Vec<u8>> = keys.filter_map(public_key).collect();
+    let is_alone = bundles.iter().flatten().filter(|bundle| bundle.own().is_some()).count() == 1;
     let facts = contents.iter().zip(&bundles).map(|(content, bundle)| {
-        let certificate = bundle.as_ref().and_then(|bundle| of_certificate(bundle, &keys));
+        let certificate = bundle.as_ref().and_then(|bundle| of_certificate(bundle, &keys, is_alone));
         certificate.or_else(|| of_revocation_list(content))
     });
     facts.collect()
@@ -93,14 +94,16 @@ fn read(content: &[u8]) -> Option<Bundle> {
     parsed(content).map(|_| Bundle { key: None, certificates: vec![content.to_vec()] })
 }
 
-fn of_certificate(bundle: &Bundle, keys: &[Vec<u8>]) -> Option<CertificateFacts> {
+fn of_certificate(bundle: &Bundle, keys: &[Vec<u8>], is_alone: bool) -> Option<CertificateFacts> {
     let der = bundle.own()?;
     let certificate = parsed(der)?;
     let public = &certificate.public_key().subject_public_key.data;
     let key_matches = match keys.iter().any(|key| key.as_slice() == public.as_ref()) {
         true => Some(true),
-        // The key of a Secret is not that of its issuers.
-        false if keys.is_empty() || certificate.is_ca() => None,
+        false if keys.is_empty() => None,
+        // The key of a Secret is not that of its issuers. One that stands alone is none: tools make self-signed
+        // certificates that may issue others.
+        false if certificate.is_ca() && !is_alone => None,
         false => Some(false),
     };
     let end = time(&certificate.validity().not_after);
@@ -221,6 +224,8 @@ mod tests {
             assert_eq!(told, [Some(matches), None, None]);
             assert_eq!(facts(&[leaf, key], false)[0].as_ref().unwrap().key_matches, None);
         }
+        let alone = facts(&[ca, file!("p256.pkcs8.pem")], true);
+        assert_eq!(alone[0].as_ref().unwrap().key_matches, Some(false), "self-signed, with another's key");
     }
 
     #[test]
