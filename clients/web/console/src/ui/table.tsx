@@ -13,10 +13,10 @@ import {
   type RowSelectionState,
 } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type ReactNode, type RefObject } from "react";
+import { memo, useCallback, useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type ReactNode, type RefObject } from "react";
 
 const ROW_HEIGHT = 44;
-const OVERSCAN = 8;
+const OVERSCAN = 4;
 const features = tableFeatures({ rowSortingFeature, rowSelectionFeature, sortedRowModel: createSortedRowModel() });
 
 /** What can be compared. */
@@ -193,7 +193,8 @@ function Body<Item extends RowData>({ rows, columns, style, scroller, selectable
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT,
     overscan: OVERSCAN,
-    getItemKey: (index) => rows[index]?.id ?? index,
+    // Where this is another function, all rows are measured again: at each step of scrolling.
+    getItemKey: useCallback((index: number) => rows[index]?.id ?? index, [rows]),
   });
   const items = virtualizer.getVirtualItems();
   const last = items.at(-1)?.index ?? -1;

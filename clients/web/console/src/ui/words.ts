@@ -49,7 +49,10 @@ export function wordsOfEngine(engine: SyncEngine): string {
   return names[engine] ?? "unknown";
 }
 
+// Made once: `toLocaleString` makes one at each call, which a table of thousands of rows notices.
+const numbers = new Intl.NumberFormat("en");
+
 /** `1 reference`, `3 references`. */
 export function count(number: number, one: string, many = `${one}s`): string {
-  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+  return `${numbers.format(number)} ${number === 1 ? one : many}`;
 }
