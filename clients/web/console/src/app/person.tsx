@@ -4,14 +4,6 @@ import {
   AccordionHeader,
   AccordionItem,
   AccordionPanel,
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  DialogTrigger,
   makeStyles,
   MessageBar,
   MessageBarBody,
@@ -23,6 +15,7 @@ import type { ReactNode } from "react";
 
 import { isUnimplemented, useCaller } from "../api/hooks";
 import { CommandsButton } from "../ui/commands";
+import { CloseButton, Dialog } from "../ui/dialog";
 import { Facts } from "../ui/facts";
 import { Loading } from "../ui/page";
 import { Problem } from "../ui/problem";
@@ -30,7 +23,6 @@ import { Time } from "../ui/time";
 import { rightsOf, wordsOfAuthentication, type Right } from "./methods";
 
 const useStyles = makeStyles({
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM },
   rights: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS, margin: 0, paddingInlineStart: tokens.spacingHorizontalXL },
   why: { display: "block", color: tokens.colorNeutralForeground3, overflowWrap: "anywhere" },
   groups: { margin: 0, paddingInlineStart: tokens.spacingHorizontalL },
@@ -38,23 +30,18 @@ const useStyles = makeStyles({
 
 /** The dialog behind the person in the head of the page. */
 export function PersonDialog({ onClose }: { onClose: () => void }): ReactNode {
-  const styles = useStyles();
   return (
-    <Dialog open onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>Who you are to the service</DialogTitle>
-          <DialogContent className={styles.content}>
-            <Person />
-          </DialogContent>
-          <DialogActions fluid>
-            <CommandsButton method={SecretService.method.getCaller} request={{ name: "caller" }} words={["secrets", "whoami"]} />
-            <DialogTrigger disableButtonEnhancement>
-              <Button>Close</Button>
-            </DialogTrigger>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      title="Who you are to the service"
+      actions={
+        <>
+          <CommandsButton method={SecretService.method.getCaller} request={{ name: "caller" }} words={["secrets", "whoami"]} />
+          <CloseButton>Close</CloseButton>
+        </>
+      }
+    >
+      <Person />
     </Dialog>
   );
 }

@@ -1,29 +1,14 @@
 /** Deletes one synced secret or several: from the edge, never from the vault. */
 import { idOf, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  Field,
-  Input,
-  makeStyles,
-  MessageBar,
-  MessageBarBody,
-  Spinner,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Button, Field, Input, makeStyles, MessageBar, MessageBarBody, Spinner, Text, tokens } from "@fluentui/react-components";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
 
 import { useClient } from "../api/connection";
 import { ActionButton } from "../ui/action";
 import { CommandsButton } from "../ui/commands";
+import { CloseButton, DialogInside, DialogShell } from "../ui/dialog";
 import { useNotify } from "../ui/notify";
 import { Problem } from "../ui/problem";
 import { Time } from "../ui/time";
@@ -36,11 +21,10 @@ const LOOK_AGAIN_MS = 10_000;
 const PAGE = 1_000;
 
 const useStyles = makeStyles({
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
+  content: { overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
   list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL, display: "grid", gap: tokens.spacingVerticalS },
   muted: { color: tokens.colorNeutralForeground3 },
   code: { fontFamily: tokens.fontFamilyMonospace },
-  actions: { flexWrap: "wrap", justifyContent: "flex-end" },
 });
 
 export interface DeleteDialogProps {
@@ -78,41 +62,38 @@ export function DeleteDialog({ secrets, onClose, onDone }: DeleteDialogProps): R
   const [only] = chosen;
   const title = chosen.length === 1 && only !== undefined ? `Delete ${idOf(only.name)}?` : `Delete ${count(chosen.length, "synced secret")}?`;
   return (
-    <Dialog open onOpenChange={(_, { open }) => !open && close()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>{title}</DialogTitle>
-          {progress.size === 0 ? (
-            <Question chosen={chosen} onDelete={start} onClose={close} />
-          ) : (
+    // The deletion goes on when this is closed, so nothing holds it open.
+    <DialogShell onClose={close} stays>
+      {progress.size === 0 ? (
+        <Question title={title} chosen={chosen} onDelete={start} />
+      ) : (
+        <DialogInside
+          title={title}
+          className={styles.content}
+          actions={
             <>
-              <DialogContent className={styles.content}>
-                <Steps progress={progress} />
-              </DialogContent>
-              <DialogActions fluid className={styles.actions}>
-                {failures > 0 && isOver(progress) && (
-                  <Button onClick={() => start(chosen.filter(({ name }) => progress.get(name)?.step === "failed"))}>Try again</Button>
-                )}
-                <Button appearance="primary" onClick={close}>
-                  Close
-                </Button>
-              </DialogActions>
+              {failures > 0 && isOver(progress) && (
+                <Button onClick={() => start(chosen.filter(({ name }) => progress.get(name)?.step === "failed"))}>Try again</Button>
+              )}
+              <CloseButton appearance="primary">Close</CloseButton>
             </>
-          )}
-        </DialogBody>
-      </DialogSurface>
-    </Dialog>
+          }
+        >
+          <Steps progress={progress} />
+        </DialogInside>
+      )}
+    </DialogShell>
   );
 }
 
 interface QuestionProps {
+  readonly title: string;
   readonly chosen: readonly SyncedSecret[];
   readonly onDelete: (secrets: readonly SyncedSecret[], options?: { force?: boolean }) => void;
-  readonly onClose: () => void;
 }
 
 /** What will be deleted, what won't, and why. */
-function Question({ chosen, onDelete, onClose }: QuestionProps): ReactNode {
+function Question({ title, chosen, onDelete }: QuestionProps): ReactNode {
   const styles = useStyles();
   const looked = useUsagesOf(chosen);
   const [typed, setTyped] = useState("");
@@ -124,49 +105,52 @@ function Question({ chosen, onDelete, onClose }: QuestionProps): ReactNode {
   const isForced = mayForce && typed === id;
   const targets = isForced ? found : free;
   return (
-    <>
-      <DialogContent className={styles.content}>
-        <Text>
-          This deletes from the Kubernetes cluster only. The vault keeps {chosen.length === 1 ? "its" : "their"} secrets with all their
-          versions.
-        </Text>
-        {looked.isPending && <Spinner size="tiny" label="Looking at what uses it…" />}
-        {looked.isError && (
-          <Problem error={looked.error} title="What uses it is not known." onRetry={() => void looked.refetch()} />
-        )}
-        {looked.data !== undefined && (only === undefined ? <Many found={found} /> : <One {...only} />)}
-        {looked.dataUpdatedAt > 0 && (
-          <Text size={200} className={styles.muted}>
-            Looked at <Time value={new Date(looked.dataUpdatedAt)} />; the service looks again before it deletes.
-          </Text>
-        )}
-        {mayForce && (
-          <Field
-            label={
-              <>
-                To delete it all the same, type its name: <span className={styles.code}>{id}</span>
-              </>
-            }
-            hint="What uses it will then look for it in vain."
+    <DialogInside
+      title={title}
+      className={styles.content}
+      actions={
+        <>
+          <DeleteCommands chosen={targets.length > 0 ? targets : found} force={isForced} />
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton
+            appearance="primary"
+            method="DeleteSyncedSecret"
+            resource={only?.secret.name ?? ""}
+            unless={unless(looked.isPending, targets.length, only)}
+            onClick={() => onDelete(targets.map(({ secret }) => secret), { force: isForced })}
           >
-            <Input value={typed} onChange={(_, { value }) => setTyped(value)} autoComplete="off" spellCheck={false} />
-          </Field>
-        )}
-      </DialogContent>
-      <DialogActions fluid className={styles.actions}>
-        <DeleteCommands chosen={targets.length > 0 ? targets : found} force={isForced} />
-        <Button onClick={onClose}>Cancel</Button>
-        <ActionButton
-          appearance="primary"
-          method="DeleteSyncedSecret"
-          resource={only?.secret.name ?? ""}
-          unless={unless(looked.isPending, targets.length, only)}
-          onClick={() => onDelete(targets.map(({ secret }) => secret), { force: isForced })}
+            {isForced ? "Delete all the same" : only === undefined ? `Delete ${free.length.toLocaleString("en")}` : "Delete"}
+          </ActionButton>
+        </>
+      }
+    >
+      <Text>
+        This deletes from the Kubernetes cluster only. The vault keeps {chosen.length === 1 ? "its" : "their"} secrets with all their
+        versions.
+      </Text>
+      {looked.isPending && <Spinner size="tiny" label="Looking at what uses it…" />}
+      {looked.isError && (
+        <Problem error={looked.error} title="What uses it is not known." onRetry={() => void looked.refetch()} />
+      )}
+      {looked.data !== undefined && (only === undefined ? <Many found={found} /> : <One {...only} />)}
+      {looked.dataUpdatedAt > 0 && (
+        <Text size={200} className={styles.muted}>
+          Looked at <Time value={new Date(looked.dataUpdatedAt)} />; the service looks again before it deletes.
+        </Text>
+      )}
+      {mayForce && (
+        <Field
+          label={
+            <>
+              To delete it all the same, type its name: <span className={styles.code}>{id}</span>
+            </>
+          }
+          hint="What uses it will then look for it in vain."
         >
-          {isForced ? "Delete all the same" : only === undefined ? `Delete ${free.length.toLocaleString("en")}` : "Delete"}
-        </ActionButton>
-      </DialogActions>
-    </>
+          <Input value={typed} onChange={(_, { value }) => setTyped(value)} autoComplete="off" spellCheck={false} />
+        </Field>
+      )}
+    </DialogInside>
   );
 }
 

@@ -1,7 +1,7 @@
 /** "Create new": a secret for Azure Key Vault, for a reference or alone, or a new version of one. */
-import { Dialog, DialogSurface } from "@fluentui/react-components";
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
+import { DialogShell } from "../ui/dialog";
 import { NewSecretForm } from "./new-secret-form";
 import type { NewSecretDraft } from "./secret-draft";
 
@@ -36,12 +36,10 @@ export interface NewSecretDialogProps {
 
 export function NewSecretDialog(props: NewSecretDialogProps): ReactNode {
   const { open, onClose } = props;
+  const [busy, setBusy] = useState(false);
   return (
-    // A click beside it must not throw away what was typed.
-    <Dialog open={open} modalType="alert" onOpenChange={(_, { open: isOpen }) => !isOpen && onClose()}>
-      <DialogSurface>
-        <NewSecretForm {...props} />
-      </DialogSurface>
-    </Dialog>
+    <DialogShell open={open} onClose={onClose} stays busy={busy}>
+      <NewSecretForm {...props} busy={busy} onBusy={setBusy} />
+    </DialogShell>
   );
 }

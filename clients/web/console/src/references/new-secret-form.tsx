@@ -3,10 +3,6 @@ import { Encoding } from "@iotoperations/secret-service-client";
 import {
   Button,
   Checkbox,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogTitle,
   Field,
   Input,
   makeStyles,
@@ -18,10 +14,11 @@ import {
   tokens,
 } from "@fluentui/react-components";
 import { ChevronDownRegular, ChevronRightRegular } from "@fluentui/react-icons";
-import { useEffect, useRef, useState, type ReactNode, type SubmitEvent } from "react";
+import { useEffect, useEffectEvent, useRef, useState, type ReactNode } from "react";
 
 import { usePreferences, type TimeZone } from "../app/preferences";
 import { SignInAgain } from "../app/sign-in";
+import { CloseButton, DialogInside } from "../ui/dialog";
 import { Problem } from "../ui/problem";
 import { chosen } from "./choice";
 import { DateField } from "./date-field";
@@ -39,92 +36,93 @@ const useStyles = makeStyles({
   toggle: { alignSelf: "flex-start" },
 });
 
-export function NewSecretForm(props: NewSecretDialogProps): ReactNode {
+interface NewSecretFormProps extends NewSecretDialogProps {
+  /** Whether what was entered is being handed over. */
+  readonly busy: boolean;
+  readonly onBusy: (busy: boolean) => void;
+}
+
+export function NewSecretForm({ busy, onBusy, ...props }: NewSecretFormProps): ReactNode {
   const { use, onClose, onSubmit, onUseExisting, multiline = false, vaultSecret = "", initial } = props;
   const styles = useStyles();
   const secret = useNewSecret(props);
   const valueField = useRef<ValueFieldHandle>(null);
-  const [sending, setSending] = useState<{ busy: boolean; error?: unknown }>({ busy: false });
-  const form = useRef<HTMLFormElement>(null);
+  const [error, setError] = useState<unknown>();
   // Whoever goes on while the name is being checked does so as soon as that is over.
   const wished = useRef(false);
   const isChecking = secret.nameState.state === "checking";
-  useEffect(() => {
-    if (wished.current && !isChecking) {
-      wished.current = false;
-      form.current?.requestSubmit();
-    }
-  }, [isChecking]);
-
-  const submit = async (event: SubmitEvent): Promise<void> => {
-    event.preventDefault();
-    // In the page's tree, a form around the dialog would hear it, too.
-    event.stopPropagation();
+  const submit = async (): Promise<void> => {
     wished.current = isChecking;
     const draft = secret.checked();
-    if (draft === undefined || sending.busy) {
+    if (draft === undefined || busy) {
       return;
     }
-    setSending({ busy: true });
+    setError(undefined);
+    onBusy(true);
     try {
       await onSubmit(draft);
       valueField.current?.clear();
       onClose();
-    } catch (error) {
-      setSending({ busy: false, error });
+    } catch (failure) {
+      setError(failure);
+      onBusy(false);
     }
   };
 
+  const goOn = useEffectEvent(() => wished.current && void submit());
+  useEffect(() => {
+    if (!isChecking) {
+      goOn();
+    }
+  }, [isChecking]);
+  // Not before it is gone: what was handed over isn't once more while the dialog goes away.
+  useEffect(() => () => onBusy(false), [onBusy]);
+
   return (
-    <form ref={form} onSubmit={(event) => void submit(event)} autoComplete="off">
-      <DialogBody>
-        <DialogTitle>{titleOf(props)}</DialogTitle>
-        <DialogContent>
-          <div className={styles.fields}>
-            <SignInAgain />
-            {use !== "version" && (
-              <SecretNameField
-                name={secret.fields.name}
-                state={secret.nameState}
-                checked={secret.isChecked}
-                onChange={(name) => secret.change({ name })}
-                onUseExisting={onUseExisting}
-              />
-            )}
-            <ValueField
-              ref={valueField}
-              label="Secret value"
-              required={initial === undefined}
-              multiline={multiline}
-              onChange={secret.changeValue}
-              problem={secret.isChecked && !secret.hasValue ? "Give it a value." : undefined}
-              {...(initial !== undefined && { hint: "The value that was given before stays, where no other is given." })}
-            />
-            <Dates secret={secret} />
-            {use === "version" && (
-              <Checkbox
-                label={`Keep the dates of the version before, except those that are set here`}
-                checked={secret.fields.keepDates}
-                onChange={(_, { checked }) => secret.change({ keepDates: checked === true })}
-              />
-            )}
-            <Advanced secret={secret} isVersion={use === "version"} />
-            {sending.error !== undefined && <Problem error={sending.error} />}
-          </div>
-        </DialogContent>
-        <DialogActions>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            type="submit"
-            appearance="primary"
-            disabledFocusable={sending.busy}
-            {...(sending.busy && { icon: <Spinner size="tiny" /> })}
-          >
+    <DialogInside
+      title={titleOf(props)}
+      onSubmit={() => void submit()}
+      actions={
+        <>
+          <CloseButton>Cancel</CloseButton>
+          <Button type="submit" appearance="primary" disabledFocusable={busy} icon={busy ? <Spinner size="tiny" /> : null}>
             {use === "reference" ? "Add" : use === "version" ? `Add a version to ${vaultSecret}` : "Create in Azure Key Vault"}
           </Button>
-        </DialogActions>
-      </DialogBody>
-    </form>
+        </>
+      }
+    >
+      <div className={styles.fields}>
+        <SignInAgain />
+        {use !== "version" && (
+          <SecretNameField
+            name={secret.fields.name}
+            state={secret.nameState}
+            checked={secret.isChecked}
+            onChange={(name) => secret.change({ name })}
+            onUseExisting={onUseExisting}
+          />
+        )}
+        <ValueField
+          ref={valueField}
+          label="Secret value"
+          required={initial === undefined}
+          multiline={multiline}
+          onChange={secret.changeValue}
+          problem={secret.isChecked && !secret.hasValue ? "Give it a value." : undefined}
+          {...(initial !== undefined && { hint: "The value that was given before stays, where no other is given." })}
+        />
+        <Dates secret={secret} />
+        {use === "version" && (
+          <Checkbox
+            label={`Keep the dates of the version before, except those that are set here`}
+            checked={secret.fields.keepDates}
+            onChange={(_, { checked }) => secret.change({ keepDates: checked === true })}
+          />
+        )}
+        <Advanced secret={secret} isVersion={use === "version"} />
+        {error !== undefined && <Problem error={error} />}
+      </div>
+    </DialogInside>
   );
 }
 

@@ -1,25 +1,12 @@
 /** "Add from Azure Key Vault": finds secrets in the vault and picks one or several for references. */
 import { ConditionStatus, idOf, type VaultSecret } from "@iotoperations/secret-service-client";
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  Input,
-  makeStyles,
-  Spinner,
-  Switch,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Button, Input, makeStyles, Spinner, Switch, Text, tokens } from "@fluentui/react-components";
 import { SearchRegular } from "@fluentui/react-icons";
 import { useMemo, useState, type ReactNode } from "react";
 
 import { useVault, useVaultSecrets } from "../api/hooks";
 import { SignInAgain } from "../app/sign-in";
+import { CloseButton, DialogInside, DialogShell } from "../ui/dialog";
 import { Empty, Loading } from "../ui/page";
 import { Problem } from "../ui/problem";
 import { count } from "../ui/words";
@@ -29,8 +16,7 @@ import { pickOf, type VaultPick } from "./vault-pick";
 import { useSettled } from "./vault-secret-name";
 
 const useStyles = makeStyles({
-  surface: { maxWidth: "56rem" },
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, minWidth: 0 },
+  content: { minWidth: 0 },
   search: { display: "flex", flexWrap: "wrap", alignItems: "center", gap: tokens.spacingHorizontalM },
   box: { flexGrow: 1, minWidth: "min(16rem, 100%)" },
   pick: {
@@ -61,13 +47,10 @@ export interface VaultPickerDialogProps {
 
 export function VaultPickerDialog(props: VaultPickerDialogProps): ReactNode {
   const { open, onClose } = props;
-  const styles = useStyles();
   return (
-    <Dialog open={open} onOpenChange={(_, { open: isOpen }) => !isOpen && onClose()}>
-      <DialogSurface className={styles.surface}>
-        <Picker {...props} />
-      </DialogSurface>
-    </Dialog>
+    <DialogShell open={open} onClose={onClose} stays width="56rem">
+      <Picker {...props} />
+    </DialogShell>
   );
 }
 
@@ -92,39 +75,41 @@ function Picker({ onClose, title = "", multiple = false, search: begin = "", ini
     onClose();
   };
   return (
-    <DialogBody>
-      <DialogTitle>{title === "" ? "Add from Azure Key Vault" : `Add from Azure Key Vault: ${title}`}</DialogTitle>
-      <DialogContent className={styles.content}>
-        <SignInAgain />
-        <div className={styles.search}>
-          <Input
-            className={styles.box}
-            type="search"
-            aria-label="Part of a name in the vault"
-            placeholder="Part of a name"
-            contentBefore={<SearchRegular />}
-            autoComplete="off"
-            spellCheck={false}
-            value={search}
-            onChange={(_, { value }) => setSearch(value)}
-          />
-          <Switch label="Not synced yet" checked={unsyncedOnly} onChange={(_, { checked }) => setUnsyncedOnly(checked)} />
+    <DialogInside
+      title={title === "" ? "Add from Azure Key Vault" : `Add from Azure Key Vault: ${title}`}
+      className={styles.content}
+      actions={
+        <>
+          <CloseButton>Cancel</CloseButton>
+          <Button appearance="primary" disabledFocusable={picks.size === 0} onClick={() => picks.size > 0 && done()}>
+            {picks.size > 1 ? `Add ${picks.size}` : "Add"}
+          </Button>
+        </>
+      }
+    >
+      <SignInAgain />
+      <div className={styles.search}>
+        <Input
+          className={styles.box}
+          type="search"
+          aria-label="Part of a name in the vault"
+          placeholder="Part of a name"
+          contentBefore={<SearchRegular />}
+          autoComplete="off"
+          spellCheck={false}
+          value={search}
+          onChange={(_, { value }) => setSearch(value)}
+        />
+        <Switch label="Not synced yet" checked={unsyncedOnly} onChange={(_, { checked }) => setUnsyncedOnly(checked)} />
+      </div>
+      <Found search={search} unsyncedOnly={unsyncedOnly} picked={picks} multiple={multiple} onToggle={toggle} />
+      {[...picks.values()].map((pick) => (
+        <div key={pick.vaultSecret} className={styles.pick} role="group" aria-label={idOf(pick.vaultSecret)}>
+          <Text weight="semibold">{idOf(pick.vaultSecret)}</Text>
+          <PickOptions pick={pick} onChange={(changed) => setPicks(new Map(picks).set(pick.vaultSecret, changed))} />
         </div>
-        <Found search={search} unsyncedOnly={unsyncedOnly} picked={picks} multiple={multiple} onToggle={toggle} />
-        {[...picks.values()].map((pick) => (
-          <div key={pick.vaultSecret} className={styles.pick} role="group" aria-label={idOf(pick.vaultSecret)}>
-            <Text weight="semibold">{idOf(pick.vaultSecret)}</Text>
-            <PickOptions pick={pick} onChange={(changed) => setPicks(new Map(picks).set(pick.vaultSecret, changed))} />
-          </div>
-        ))}
-      </DialogContent>
-      <DialogActions>
-        <Button onClick={onClose}>Cancel</Button>
-        <Button appearance="primary" disabledFocusable={picks.size === 0} onClick={() => picks.size > 0 && done()}>
-          {picks.size > 1 ? `Add ${picks.size}` : "Add"}
-        </Button>
-      </DialogActions>
-    </DialogBody>
+      ))}
+    </DialogInside>
   );
 }
 

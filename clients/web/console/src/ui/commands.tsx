@@ -1,24 +1,13 @@
 /** The button that shows an action as command lines. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  DialogTrigger,
-  makeStyles,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Button, makeStyles, Text, tokens, useRestoreFocusTarget } from "@fluentui/react-components";
 import { CodeRegular } from "@fluentui/react-icons";
 import type { DescMessage, DescMethod, MessageInitShape } from "@bufbuild/protobuf";
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
 import { commandOf } from "../api/commands";
 import { useSessionState } from "../app/signed-in";
 import { CopyButton } from "./copy";
+import { CloseButton, Dialog } from "./dialog";
 
 const useStyles = makeStyles({
   line: {
@@ -54,28 +43,25 @@ interface CommandsButtonProps<I extends DescMessage> {
 /** Shows what the CLI and grpcurl would do. */
 export function CommandsButton<I extends DescMessage>(props: CommandsButtonProps<I>): ReactNode {
   const { method, request, words, note, size = "medium" } = props;
+  const [isOpen, setOpen] = useState(false);
+  const opener = useRestoreFocusTarget();
   return (
-    <Dialog>
-      <DialogTrigger disableButtonEnhancement>
-        <Button appearance="subtle" size={size} icon={<CodeRegular />}>
-          Show as command
-        </Button>
-      </DialogTrigger>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>The same as a command</DialogTitle>
-          <DialogContent>
-            <Lines method={method} request={request} words={words} />
-            {note !== undefined && <Text>{note}</Text>}
-          </DialogContent>
-          <DialogActions>
-            <DialogTrigger disableButtonEnhancement>
-              <Button>Close</Button>
-            </DialogTrigger>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
-    </Dialog>
+    <>
+      <Button {...opener} appearance="subtle" size={size} icon={<CodeRegular />} onClick={() => setOpen(true)}>
+        Show as command
+      </Button>
+      <Dialog
+        open={isOpen}
+        onClose={() => setOpen(false)}
+        title="The same as a command"
+        actions={<CloseButton>Close</CloseButton>}
+      >
+        <div>
+          <Lines method={method} request={request} words={words} />
+          {note !== undefined && <Text>{note}</Text>}
+        </div>
+      </Dialog>
+    </>
   );
 }
 

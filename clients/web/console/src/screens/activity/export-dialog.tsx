@@ -1,30 +1,17 @@
 /** Reads all that the filter selects, with how far it is, and hands it over as a file. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  makeStyles,
-  ProgressBar,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { ProgressBar, Text } from "@fluentui/react-components";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { useTransport } from "@connectrpc/connect-query";
 import { useCallback, useEffect, useRef, useState, type ReactNode } from "react";
 
 import { auditPage, type AuditFilter } from "../../api/audit";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { Problem } from "../../ui/problem";
 import { Time } from "../../ui/time";
 import { count } from "../../ui/words";
 import { collect, csvOf, fileNameOf, jsonOf, MOST, save, type Collected, type ExportFormat } from "./export";
 
 const PAGE = 1_000;
-
-const useStyles = makeStyles({ content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM } });
 
 type Progress =
   | { readonly step: "reading" }
@@ -38,39 +25,33 @@ interface ExportDialogProps {
 }
 
 export function ExportDialog({ filter, format, onClose }: ExportDialogProps): ReactNode {
-  const styles = useStyles();
   const { progress, collected, again } = useExport(filter, format);
   const oldest = collected?.events.at(-1)?.eventTime;
   return (
-    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>Export as {format.toUpperCase()}</DialogTitle>
-          <DialogContent className={styles.content}>
-            {progress.step === "reading" && <ProgressBar aria-label="Reading the audit" />}
-            <Text role="status">
-              {progress.step === "done" ? "Read " : "Read so far: "}
-              {count(collected?.events.length ?? 0, "event")}
-              {oldest && (
-                <>
-                  , back to <Time value={timestampDate(oldest)} />
-                </>
-              )}
-              .
-            </Text>
-            {progress.step === "failed" && <Problem error={progress.error} title="It broke off, and nothing was saved." onRetry={again} />}
-            {progress.step === "done" && (
-              <Text>
-                The browser has <code>{progress.name}</code>.{" "}
-                {collected?.next !== "" && `It has the newest ${MOST.toLocaleString("en")} events only: choose a shorter time span for older ones.`}
-              </Text>
-            )}
-          </DialogContent>
-          <DialogActions>
-            <Button onClick={onClose}>{progress.step === "done" ? "Close" : "Cancel"}</Button>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      title={`Export as ${format.toUpperCase()}`}
+      actions={<CloseButton>{progress.step === "done" ? "Close" : "Cancel"}</CloseButton>}
+    >
+      {progress.step === "reading" && <ProgressBar aria-label="Reading the audit" />}
+      <Text role="status">
+        {progress.step === "done" ? "Read " : "Read so far: "}
+        {count(collected?.events.length ?? 0, "event")}
+        {oldest && (
+          <>
+            , back to <Time value={timestampDate(oldest)} />
+          </>
+        )}
+        .
+      </Text>
+      {progress.step === "failed" && <Problem error={progress.error} title="It broke off, and nothing was saved." onRetry={again} />}
+      {progress.step === "done" && (
+        <Text>
+          The browser has <code>{progress.name}</code>.{" "}
+          {collected?.next !== "" && `It has the newest ${MOST.toLocaleString("en")} events only: choose a shorter time span for older ones.`}
+        </Text>
+      )}
     </Dialog>
   );
 }

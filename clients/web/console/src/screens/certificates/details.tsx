@@ -1,23 +1,11 @@
 /** All that is known of an entry. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  makeStyles,
-  MessageBar,
-  MessageBarBody,
-  MessageBarTitle,
-  tokens,
-} from "@fluentui/react-components";
+import { Button, MessageBar, MessageBarBody, MessageBarTitle } from "@fluentui/react-components";
 import { idOf } from "@iotoperations/secret-service-client";
 import type { ReactNode } from "react";
 
 import { Link } from "../../app/navigation";
 import { CopyText } from "../../ui/copy";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { Facts } from "../../ui/facts";
 import { Time } from "../../ui/time";
 import { CertificateFacts } from "../../ui/certificate-facts";
@@ -26,11 +14,6 @@ import type { EntryAction } from "./columns";
 import type { Entry } from "./lists";
 import { UsersOfList } from "./remove";
 
-const useStyles = makeStyles({
-  surface: { maxWidth: "46rem" },
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM },
-});
-
 interface DetailsProps {
   readonly entry: Entry;
   readonly onAction: (action: EntryAction) => void;
@@ -38,42 +21,38 @@ interface DetailsProps {
 }
 
 export function DetailsDialog({ entry, onAction, onClose }: DetailsProps): ReactNode {
-  const styles = useStyles();
   const { reference } = entry;
   const { certificate, problem, syncedVersion } = reference;
   const more = factsOfReference(entry);
   return (
-    <Dialog open onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface className={styles.surface}>
-        <DialogBody>
-          <DialogTitle>{reference.key}</DialogTitle>
-          <DialogContent className={styles.content}>
-            {problem && (
-              <MessageBar intent="warning" layout="multiline">
-                <MessageBarBody>
-                  <MessageBarTitle>Not in sync.</MessageBarTitle> {problem.message}
-                </MessageBarBody>
-              </MessageBar>
-            )}
-            {certificate === undefined ? (
-              <>
-                <Unread isAtEdge={syncedVersion !== ""} />
-                <Facts facts={more} />
-              </>
-            ) : (
-              <CertificateFacts facts={certificate} more={more} />
-            )}
-            <UsersOfList id={entry.list.id} />
-          </DialogContent>
-          <DialogActions fluid>
-            <Button onClick={() => onAction("replace")}>Replace…</Button>
-            <Button onClick={() => onAction("remove")}>Remove…</Button>
-            <Button appearance="primary" onClick={onClose}>
-              Close
-            </Button>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      width="46rem"
+      title={reference.key}
+      actions={
+        <>
+          <Button onClick={() => onAction("replace")}>Replace…</Button>
+          <Button onClick={() => onAction("remove")}>Remove…</Button>
+          <CloseButton appearance="primary">Close</CloseButton>
+        </>
+      }
+    >
+      {problem && (
+        <MessageBar intent="warning" layout="multiline">
+          <MessageBarBody>
+            <MessageBarTitle>Not in sync.</MessageBarTitle> {problem.message}
+          </MessageBarBody>
+        </MessageBar>
+      )}
+      {certificate === undefined ? (
+        <>
+          <Unread isAtEdge={syncedVersion !== ""} />
+          <Facts facts={more} />
+        </>
+      ) : (
+        <CertificateFacts facts={certificate} more={more} />
+      )}
+      <UsersOfList id={entry.list.id} />
     </Dialog>
   );
 }

@@ -1,19 +1,5 @@
 /** "Add from Azure Key Vault": a vault secret that is there becomes an entry of a list. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  Field,
-  Input,
-  makeStyles,
-  Spinner,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Field, Input, Spinner, Text } from "@fluentui/react-components";
 import { idOf, type Reference } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useRef, useState, type ReactNode } from "react";
@@ -25,6 +11,7 @@ import { ENCODING_NAMES, PART_NAMES, pickedReferenceOf, type VaultPick } from ".
 import { VaultPickerDialog } from "../../references/vault-picker";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
 import { addEntries } from "./changes";
@@ -33,11 +20,6 @@ import { ListField, problemOfList } from "./list-field";
 import { unchangeable, type CertificateList } from "./lists";
 import { purposeOf } from "./names";
 import { wordsOfOutcome } from "./outcome";
-
-const useStyles = makeStyles({
-  surface: { maxWidth: "46rem" },
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM },
-});
 
 interface FromVaultProps {
   readonly lists: readonly CertificateList[];
@@ -70,7 +52,6 @@ export function proposedKey({ vaultSecret, contentType = "" }: Pick<VaultPick, "
 }
 
 function EntryOfPick({ lists, list: first, pick, onChange, onClose }: FromVaultProps & { pick: VaultPick; onChange: (pick: VaultPick) => void }): ReactNode {
-  const styles = useStyles();
   const client = useClient();
   const notify = useNotify();
   const [list, setList] = useState(first);
@@ -89,35 +70,36 @@ function EntryOfPick({ lists, list: first, pick, onChange, onClose }: FromVaultP
   );
   const problem = problemOfList(list) ?? keyProblem ?? unchangeable(secret);
   return (
-    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface className={styles.surface}>
-        <DialogBody>
-          <DialogTitle>Add {idOf(pick.vaultSecret)} to a list</DialogTitle>
-          <DialogContent className={styles.content}>
-            <ListField lists={lists} value={list} onChange={setList} />
-            <Field label="Name in the list" required {...(keyProblem !== undefined && { validationMessage: keyProblem })}>
-              <Input value={key} onChange={(_, { value }) => setKey(value)} />
-            </Field>
-            <PickOptions pick={pick} onChange={onChange} />
-            <Text>Its subject, dates and thumbprint are shown once the edge has it: the service reads certificates there.</Text>
-            {adding.error !== null && <Problem error={adding.error} />}
-          </DialogContent>
-          <DialogActions fluid>
-            {problem === undefined && <Commands list={list} exists={secret !== undefined} reference={reference} />}
-            <Button onClick={onClose}>Cancel</Button>
-            <ActionButton
-              appearance="primary"
-              method={secret === undefined ? "CreateSyncedSecret" : "UpdateSyncedSecret"}
-              resource={`syncedSecrets/${list}`}
-              unless={adding.isPending ? "It is being added." : problem}
-              icon={adding.isPending ? <Spinner size="tiny" /> : null}
-              onClick={() => adding.mutate({ entries: [reference], revision: JSON.stringify([list, reference]) })}
-            >
-              Add to the list
-            </ActionButton>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      busy={adding.isPending}
+      width="46rem"
+      title={`Add ${idOf(pick.vaultSecret)} to a list`}
+      actions={
+        <>
+          {problem === undefined && <Commands list={list} exists={secret !== undefined} reference={reference} />}
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton
+            appearance="primary"
+            method={secret === undefined ? "CreateSyncedSecret" : "UpdateSyncedSecret"}
+            resource={`syncedSecrets/${list}`}
+            unless={adding.isPending ? "It is being added." : problem}
+            icon={adding.isPending ? <Spinner size="tiny" /> : null}
+            onClick={() => adding.mutate({ entries: [reference], revision: JSON.stringify([list, reference]) })}
+          >
+            Add to the list
+          </ActionButton>
+        </>
+      }
+    >
+      <ListField lists={lists} value={list} onChange={setList} />
+      <Field label="Name in the list" required {...(keyProblem !== undefined && { validationMessage: keyProblem })}>
+        <Input value={key} onChange={(_, { value }) => setKey(value)} />
+      </Field>
+      <PickOptions pick={pick} onChange={onChange} />
+      <Text>Its subject, dates and thumbprint are shown once the edge has it: the service reads certificates there.</Text>
+      {adding.error !== null && <Problem error={adding.error} />}
     </Dialog>
   );
 }

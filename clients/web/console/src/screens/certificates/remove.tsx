@@ -1,17 +1,5 @@
 /** An entry leaves its list. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  makeStyles,
-  Spinner,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Spinner, Text } from "@fluentui/react-components";
 import { idOf, type SecretUsage } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import type { ReactNode } from "react";
@@ -22,13 +10,12 @@ import { useUsages } from "../../api/hooks";
 import { Link } from "../../app/navigation";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
 import { removeEntries } from "./changes";
 import { unchangeable, type Entry } from "./lists";
 import { wordsOfOutcome } from "./outcome";
-
-const useStyles = makeStyles({ content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM } });
 
 export function RemoveDialog({ entry, onClose }: { entry: Entry; onClose: () => void }): ReactNode {
   const { list, secret, reference } = entry;
@@ -44,45 +31,42 @@ export function RemoveDialog({ entry, onClose }: { entry: Entry; onClose: () => 
   const isLast = secret.references.length === 1;
   const problem = isLast ? "It is the last entry: delete the list instead." : unchangeable(secret);
   return (
-    <Dialog open onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>
-            Remove {key} from {list.id}?
-          </DialogTitle>
-          <DialogContent className={useStyles().content}>
-            <Text>
-              What uses the list no longer finds this entry. The vault keeps its secret {idOf(reference.vaultSecret)}, so it can be added
-              again.
-            </Text>
-            <UsersOfList id={list.id} />
-            {isLast && (
-              <Text>
-                A list has at least one entry. Delete the whole list on <Link to="/secrets/$id" params={{ id: list.id }}>its page</Link>.
-              </Text>
-            )}
-            {removing.error !== null && <Problem error={removing.error} />}
-          </DialogContent>
-          <DialogActions fluid>
-            <CommandsButton
-              method={SecretService.method.updateSyncedSecret}
-              request={{ syncedSecret: { name: secret.name }, removeKeys: [key] }}
-              words={["secrets", "certificates", "remove", list.id, key]}
-            />
-            <Button onClick={onClose}>Cancel</Button>
-            <ActionButton
-              appearance="primary"
-              method="UpdateSyncedSecret"
-              resource={secret.name}
-              unless={removing.isPending ? "It is being removed." : problem}
-              icon={removing.isPending ? <Spinner size="tiny" /> : null}
-              onClick={() => removing.mutate(undefined)}
-            >
-              Remove
-            </ActionButton>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      busy={removing.isPending}
+      title={`Remove ${key} from ${list.id}?`}
+      actions={
+        <>
+          <CommandsButton
+            method={SecretService.method.updateSyncedSecret}
+            request={{ syncedSecret: { name: secret.name }, removeKeys: [key] }}
+            words={["secrets", "certificates", "remove", list.id, key]}
+          />
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton
+            appearance="primary"
+            method="UpdateSyncedSecret"
+            resource={secret.name}
+            unless={removing.isPending ? "It is being removed." : problem}
+            icon={removing.isPending ? <Spinner size="tiny" /> : null}
+            onClick={() => removing.mutate(undefined)}
+          >
+            Remove
+          </ActionButton>
+        </>
+      }
+    >
+      <Text>
+        What uses the list no longer finds this entry. The vault keeps its secret {idOf(reference.vaultSecret)}, so it can be added
+        again.
+      </Text>
+      <UsersOfList id={list.id} />
+      {isLast && (
+        <Text>
+          A list has at least one entry. Delete the whole list on <Link to="/secrets/$id" params={{ id: list.id }}>its page</Link>.
+        </Text>
+      )}
+      {removing.error !== null && <Problem error={removing.error} />}
     </Dialog>
   );
 }

@@ -1,18 +1,5 @@
 /** Another file for an entry: a new version of its vault secret. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  makeStyles,
-  Spinner,
-  Subtitle2,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Spinner, Subtitle2, Text } from "@fluentui/react-components";
 import { idOf } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useState, type ReactNode } from "react";
@@ -22,6 +9,7 @@ import { useClient } from "../../api/connection";
 import { useLiveSecrets } from "../../api/hooks";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
 import { replaceEntry } from "./changes";
@@ -31,61 +19,56 @@ import { readFiles, type ChosenFile } from "./files";
 import { unchangeable, type Entry } from "./lists";
 import { wordsOfOutcome } from "./outcome";
 
-const useStyles = makeStyles({
-  surface: { maxWidth: "46rem" },
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM },
-});
-
 export function ReplaceDialog({ entry, onClose }: { entry: Entry; onClose: () => void }): ReactNode {
-  const styles = useStyles();
   const { reference, secret } = entry;
   const [file, setFile] = useState<ChosenFile>();
   const replacing = useReplacing(entry, onClose);
   const problem = unchangeable(secret) ?? (file === undefined ? "Choose a file." : file.error);
   const take = async (files: readonly File[]): Promise<void> => setFile((await readFiles(files))[0]);
   return (
-    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface className={styles.surface}>
-        <DialogBody>
-          <DialogTitle>Replace {reference.key}</DialogTitle>
-          <DialogContent className={styles.content}>
-            <Text>
-              The file becomes a new version of the vault secret {idOf(reference.vaultSecret)}; the versions before stay in the vault.{" "}
-              {reference.version !== "" && "The entry is pinned to a version, and will be to the new one."}
-            </Text>
-            <OthersThatFollow entry={entry} />
-            {reference.certificate && (
-              <>
-                <Subtitle2 as="h3">What the edge has now</Subtitle2>
-                <CertificateFacts facts={reference.certificate} />
-              </>
-            )}
-            <Subtitle2 as="h3">The new file</Subtitle2>
-            <FilePicker onFiles={(files) => void take(files)} />
-            {file && <FileFacts file={file} />}
-            {replacing.error !== null && <Problem error={replacing.error} />}
-          </DialogContent>
-          <DialogActions fluid>
-            <CommandsButton
-              method={SecretService.method.addVaultSecretVersion}
-              request={{ parent: reference.vaultSecret, secret: { data: Uint8Array.of(0) } }}
-              words={["secrets", "certificates", "replace", idOf(secret.name), `${reference.key}=${file?.fileName ?? "FILE"}`]}
-              note="The CLI also syncs the list at once; with grpcurl, that is SyncSyncedSecret."
-            />
-            <Button onClick={onClose}>Cancel</Button>
-            <ActionButton
-              appearance="primary"
-              method="AddVaultSecretVersion"
-              resource={reference.vaultSecret}
-              unless={replacing.isPending ? "It is being replaced." : problem}
-              icon={replacing.isPending ? <Spinner size="tiny" /> : null}
-              onClick={() => file && replacing.mutate({ file, revision: file.id })}
-            >
-              Replace
-            </ActionButton>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      busy={replacing.isPending}
+      width="46rem"
+      title={`Replace ${reference.key}`}
+      actions={
+        <>
+          <CommandsButton
+            method={SecretService.method.addVaultSecretVersion}
+            request={{ parent: reference.vaultSecret, secret: { data: Uint8Array.of(0) } }}
+            words={["secrets", "certificates", "replace", idOf(secret.name), `${reference.key}=${file?.fileName ?? "FILE"}`]}
+            note="The CLI also syncs the list at once; with grpcurl, that is SyncSyncedSecret."
+          />
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton
+            appearance="primary"
+            method="AddVaultSecretVersion"
+            resource={reference.vaultSecret}
+            unless={replacing.isPending ? "It is being replaced." : problem}
+            icon={replacing.isPending ? <Spinner size="tiny" /> : null}
+            onClick={() => file && replacing.mutate({ file, revision: file.id })}
+          >
+            Replace
+          </ActionButton>
+        </>
+      }
+    >
+      <Text>
+        The file becomes a new version of the vault secret {idOf(reference.vaultSecret)}; the versions before stay in the vault.{" "}
+        {reference.version !== "" && "The entry is pinned to a version, and will be to the new one."}
+      </Text>
+      <OthersThatFollow entry={entry} />
+      {reference.certificate && (
+        <>
+          <Subtitle2 as="h3">What the edge has now</Subtitle2>
+          <CertificateFacts facts={reference.certificate} />
+        </>
+      )}
+      <Subtitle2 as="h3">The new file</Subtitle2>
+      <FilePicker onFiles={(files) => void take(files)} />
+      {file && <FileFacts file={file} />}
+      {replacing.error !== null && <Problem error={replacing.error} />}
     </Dialog>
   );
 }

@@ -1,17 +1,5 @@
 /** "Upload Certificate": files into a list, with what they hold shown before anything is sent. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  makeStyles,
-  Spinner,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { makeStyles, Spinner, Text, tokens } from "@fluentui/react-components";
 import type { Reference, SyncedSecret } from "@iotoperations/secret-service-client";
 import { referenceInit } from "./requests";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
@@ -21,6 +9,7 @@ import { useChange } from "../../api/change";
 import { useClient } from "../../api/connection";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
 import { count } from "../../ui/words";
@@ -33,8 +22,7 @@ import { purposeOf } from "./names";
 import { wordsOfOutcome } from "./outcome";
 
 const useStyles = makeStyles({
-  surface: { maxWidth: "46rem" },
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalL },
+  content: { gap: tokens.spacingVerticalL },
 });
 
 interface UploadProps {
@@ -49,33 +37,35 @@ export function UploadDialog({ lists, list: first, onClose }: UploadProps): Reac
   const form = useUpload(lists, first, onClose);
   const { list, files, adding } = form;
   return (
-    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface className={styles.surface}>
-        <DialogBody>
-          <DialogTitle>Upload Certificate</DialogTitle>
-          <DialogContent className={styles.content}>
-            <ListField lists={lists} value={list} onChange={form.setList} />
-            <FilePicker multiple onFiles={(chosen) => void form.take(chosen)} />
-            {files.length === 0 && <Text>What a file holds is shown here before anything is sent.</Text>}
-            <FileRows list={list} files={files} taken={form.taken} onChange={form.setFiles} />
-            {adding.error !== null && <Problem error={adding.error} />}
-          </DialogContent>
-          <DialogActions fluid>
-            {files.length > 0 && list !== "" && <UploadCommands list={list} exists={form.exists} files={files} />}
-            <Button onClick={onClose}>Cancel</Button>
-            <ActionButton
-              appearance="primary"
-              method={form.exists ? "UpdateSyncedSecret" : "CreateSyncedSecret"}
-              resource={`syncedSecrets/${list}`}
-              unless={adding.isPending ? "It is being added." : form.problem}
-              icon={adding.isPending ? <Spinner size="tiny" /> : null}
-              onClick={form.add}
-            >
-              Add to the list
-            </ActionButton>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      busy={adding.isPending}
+      width="46rem"
+      title="Upload Certificate"
+      className={styles.content}
+      actions={
+        <>
+          {files.length > 0 && list !== "" && <UploadCommands list={list} exists={form.exists} files={files} />}
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton
+            appearance="primary"
+            method={form.exists ? "UpdateSyncedSecret" : "CreateSyncedSecret"}
+            resource={`syncedSecrets/${list}`}
+            unless={adding.isPending ? "It is being added." : form.problem}
+            icon={adding.isPending ? <Spinner size="tiny" /> : null}
+            onClick={form.add}
+          >
+            Add to the list
+          </ActionButton>
+        </>
+      }
+    >
+      <ListField lists={lists} value={list} onChange={form.setList} />
+      <FilePicker multiple onFiles={(chosen) => void form.take(chosen)} />
+      {files.length === 0 && <Text>What a file holds is shown here before anything is sent.</Text>}
+      <FileRows list={list} files={files} taken={form.taken} onChange={form.setFiles} />
+      {adding.error !== null && <Problem error={adding.error} />}
     </Dialog>
   );
 }

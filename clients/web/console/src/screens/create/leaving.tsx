@@ -1,7 +1,9 @@
 /** Asks before what was entered is lost. */
-import { Button, Dialog, DialogActions, DialogBody, DialogContent, DialogSurface, DialogTitle } from "@fluentui/react-components";
+import { Button } from "@fluentui/react-components";
 import { useBlocker } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+
+import { CloseButton, Dialog } from "../../ui/dialog";
 
 export function Leaving({ isDirty }: { isDirty: boolean }): ReactNode {
   const { status, proceed, reset } = useBlocker({
@@ -11,19 +13,19 @@ export function Leaving({ isDirty }: { isDirty: boolean }): ReactNode {
     withResolver: true,
   });
   return (
-    <Dialog open={status === "blocked"} modalType="alert" onOpenChange={(_, { open }) => !open && reset?.()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>Leave without creating it?</DialogTitle>
-          <DialogContent>What you entered is kept nowhere: it is lost.</DialogContent>
-          <DialogActions>
-            <Button onClick={() => proceed?.()}>Leave</Button>
-            <Button appearance="primary" onClick={() => reset?.()}>
-              Stay
-            </Button>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      open={status === "blocked"}
+      onClose={() => reset?.()}
+      stays
+      title="Leave without creating it?"
+      actions={
+        <>
+          <Button onClick={() => proceed?.()}>Leave</Button>
+          <CloseButton appearance="primary">Stay</CloseButton>
+        </>
+      }
+    >
+      What you entered is kept nowhere: it is lost.
     </Dialog>
   );
 }

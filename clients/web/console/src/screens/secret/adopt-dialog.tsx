@@ -1,20 +1,7 @@
 /** Adopts what another tool made: the Secret stays as it is, and this service goes on with it. */
 import { Encoding, idOf, Part, type Reference, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  makeStyles,
-  Spinner,
-  Subtitle2,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Button, makeStyles, Spinner, Subtitle2, Text, tokens } from "@fluentui/react-components";
 import { useEffect, useState, type ReactNode } from "react";
 
 import { useChange } from "../../api/change";
@@ -24,6 +11,7 @@ import { pickedReferenceOf, type VaultPick } from "../../references/vault-pick";
 import { VaultPickerDialog } from "../../references/vault-picker";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { Problem } from "../../ui/problem";
 import { keysAskedFor } from "./adoption";
 import { adoptWords } from "./command-words";
@@ -32,8 +20,7 @@ import { shown } from "./edit-commands";
 
 const useStyles = makeStyles({
   title: { margin: 0 },
-  surface: { maxWidth: "48rem" },
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
+  content: { overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
   list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL },
   keys: { display: "grid", gap: tokens.spacingVerticalM, margin: 0, padding: 0, listStyleType: "none" },
   key: {
@@ -45,7 +32,6 @@ const useStyles = makeStyles({
     borderRadius: tokens.borderRadiusMedium,
     backgroundColor: tokens.colorNeutralBackground3,
   },
-  actions: { flexWrap: "wrap", justifyContent: "flex-end" },
 });
 
 interface AdoptDialogProps {
@@ -66,72 +52,74 @@ export function AdoptDialog({ name, references, onClose, onAdopted }: AdoptDialo
   const why = whyNot(check.isPending || adopt.isPending, missing, !isAsking && check.isError);
   const id = idOf(name);
   return (
-    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface className={styles.surface}>
-        <DialogBody>
-          <DialogTitle>Adopt {id}</DialogTitle>
-          <DialogContent className={styles.content}>
-            <Consequences />
-            {isAsking ? (
-              <>
-                <Text>The cluster doesn't tell where its keys come from. Say for each key which vault secret has its value:</Text>
-                <ul className={styles.keys}>
-                  {keys.map((key) => (
-                    <KeySource key={key} name={key} pick={picks.get(key)} onChoose={() => setPicking(key)} onChange={(pick) => put(key, pick)} />
-                  ))}
-                </ul>
-              </>
-            ) : (
-              references.length > 0 && (
-                <section aria-label="Where its keys come from">
-                  <Subtitle2 as="h3" className={styles.title}>Where its keys come from, as the cluster tells</Subtitle2>
-                  <ul className={styles.list}>
-                    {references.map((reference) => (
-                      <li key={reference.key}>
-                        {reference.key}: {wordsOf(reference)}
-                      </li>
-                    ))}
-                  </ul>
-                </section>
-              )
-            )}
-            {check.isPending && <Spinner size="tiny" label="Checking it with the vault and the cluster…" />}
-            {adopt.isPending && <Spinner size="tiny" label="Adopting it…" />}
-            {check.isSuccess && !adopt.isPending && <Text role="status">The service checked it: it can be adopted. Nothing is changed yet.</Text>}
-            {error !== null && !check.isPending && !adopt.isPending && <Problem error={error} />}
-          </DialogContent>
-          <DialogActions fluid className={styles.actions}>
-            <CommandsButton
-              method={SecretService.method.adoptSyncedSecret}
-              request={{ name, references: given.map(shown) }}
-              words={adoptWords(id, given)}
-            />
-            <Button onClick={onClose}>Cancel</Button>
-            <ActionButton unless={whyNot(check.isPending || adopt.isPending, missing, false)} onClick={() => check.mutate({ references: given, revision })}>
-              Check
-            </ActionButton>
-            <ActionButton
-              appearance="primary"
-              method="AdoptSyncedSecret"
-              resource={name}
-              unless={why}
-              onClick={() => adopt.mutate({ references: given, revision })}
-            >
-              Adopt
-            </ActionButton>
-          </DialogActions>
-        </DialogBody>
-        <VaultPickerDialog
-          open={picking !== undefined}
-          title={picking ?? ""}
-          onClose={() => setPicking(undefined)}
-          onPick={([pick]) => {
-            if (picking !== undefined && pick !== undefined) {
-              put(picking, pick);
-            }
-          }}
-        />
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      busy={adopt.isPending}
+      width="48rem"
+      title={`Adopt ${id}`}
+      className={styles.content}
+      actions={
+        <>
+          <CommandsButton
+            method={SecretService.method.adoptSyncedSecret}
+            request={{ name, references: given.map(shown) }}
+            words={adoptWords(id, given)}
+          />
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton unless={whyNot(check.isPending || adopt.isPending, missing, false)} onClick={() => check.mutate({ references: given, revision })}>
+            Check
+          </ActionButton>
+          <ActionButton
+            appearance="primary"
+            method="AdoptSyncedSecret"
+            resource={name}
+            unless={why}
+            onClick={() => adopt.mutate({ references: given, revision })}
+          >
+            Adopt
+          </ActionButton>
+        </>
+      }
+    >
+      <Consequences />
+      {isAsking ? (
+        <>
+          <Text>The cluster doesn't tell where its keys come from. Say for each key which vault secret has its value:</Text>
+          <ul className={styles.keys}>
+            {keys.map((key) => (
+              <KeySource key={key} name={key} pick={picks.get(key)} onChoose={() => setPicking(key)} onChange={(pick) => put(key, pick)} />
+            ))}
+          </ul>
+        </>
+      ) : (
+        references.length > 0 && (
+          <section aria-label="Where its keys come from">
+            <Subtitle2 as="h3" className={styles.title}>Where its keys come from, as the cluster tells</Subtitle2>
+            <ul className={styles.list}>
+              {references.map((reference) => (
+                <li key={reference.key}>
+                  {reference.key}: {wordsOf(reference)}
+                </li>
+              ))}
+            </ul>
+          </section>
+        )
+      )}
+      {check.isPending && <Spinner size="tiny" label="Checking it with the vault and the cluster…" />}
+      {adopt.isPending && <Spinner size="tiny" label="Adopting it…" />}
+      {check.isSuccess && !adopt.isPending && <Text role="status">The service checked it: it can be adopted. Nothing is changed yet.</Text>}
+      {error !== null && !check.isPending && !adopt.isPending && <Problem error={error} />}
+      <VaultPickerDialog
+        open={picking !== undefined}
+        title={picking ?? ""}
+        onClose={() => setPicking(undefined)}
+        onPick={([pick]) => {
+          if (picking !== undefined && pick !== undefined) {
+            put(picking, pick);
+          }
+        }}
+      />
     </Dialog>
   );
 }

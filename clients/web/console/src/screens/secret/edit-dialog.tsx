@@ -1,13 +1,6 @@
 /** Edits a synced secret: its references, labels and description. */
 import { idOf, State, type Reference, type SyncedSecret } from "@iotoperations/secret-service-client";
 import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
   Field,
   makeStyles,
   MessageBar,
@@ -21,6 +14,7 @@ import {
 import { useState, type ReactNode } from "react";
 
 import { ActionButton } from "../../ui/action";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { Problem } from "../../ui/problem";
 import { changesOf, draftOf, isEmpty, labelsOf, linesOf, rowsOf, withoutKey, withReference, type Draft } from "./draft";
 import { EditCommands } from "./edit-commands";
@@ -33,10 +27,8 @@ import { useUpdate } from "./use-update";
 
 const useStyles = makeStyles({
   title: { margin: 0 },
-  surface: { maxWidth: "52rem" },
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalL, overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
+  content: { gap: tokens.spacingVerticalL, overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
   list: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL },
-  actions: { flexWrap: "wrap", justifyContent: "flex-end" },
   group: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS },
 });
 
@@ -63,68 +55,70 @@ export function EditDialog({ current, isGone, seed, onClose, onAccepted }: EditD
   const error = update.error ?? onlyCheck.error;
   const id = idOf(read.name);
   return (
-    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface className={styles.surface}>
-        <DialogBody>
-          <DialogTitle>Edit {id}</DialogTitle>
-          <DialogContent className={styles.content}>
-            {isGone && (
-              <MessageBar intent="warning" layout="multiline" role="alert">
-                <MessageBarBody>It was deleted meanwhile, so nothing can be saved. What you typed stays here until you close this.</MessageBarBody>
-              </MessageBar>
-            )}
-            <Meanwhile read={read} current={current} draft={draft} onDecide={rebase} />
-            <Text>What is done applies to all references: the edge gets all keys in one write, or keeps what it has.</Text>
-            <EditedReferences
-              before={before}
-              draft={draft}
-              onAdd={() => setEditing({})}
-              onChange={(reference) => setEditing({ reference })}
-              onRemove={(key) => put(withoutKey(draft, key))}
-              onUndo={(reference) => put(withReference(draft, reference))}
-            />
-            <LabelFields rows={rows} problem={labelProblem} onChange={putRows} />
-            <Field label="Description" hint="For people">
-              <Textarea value={draft.description} onChange={(_, { value }) => put({ ...draft, description: value })} resize="vertical" />
-            </Field>
-            {!isEmpty(changes) && (
-              <section aria-label="What will be done" className={styles.group}>
-                <Subtitle2 as="h3" className={styles.title}>What will be done</Subtitle2>
-                <ul className={styles.list}>
-                  {linesOf(before, changes).map((line) => (
-                    <li key={line}>{line}</li>
-                  ))}
-                </ul>
-              </section>
-            )}
-            {isPending && <Spinner size="tiny" label={step === "checking" || onlyCheck.isPending ? "Checking it with the vault and the cluster…" : "Changing it…"} />}
-            {!isPending && checkedRevision === revision && error === null && <Text role="status">The service checked it: it can be done. Nothing is changed yet.</Text>}
-            {!isPending && error !== null && <Problem error={error} />}
-          </DialogContent>
-          <DialogActions fluid className={styles.actions}>
-            <EditCommands read={read} before={before} changes={changes} />
-            <Button onClick={onClose}>Cancel</Button>
-            <ActionButton unless={why} onClick={() => onlyCheck.mutate(wanted)}>
-              Check
-            </ActionButton>
-            <ActionButton appearance="primary" method="UpdateSyncedSecret" resource={read.name} unless={why} onClick={() => update.mutate(wanted)}>
-              Save
-            </ActionButton>
-          </DialogActions>
-        </DialogBody>
-        {editing !== undefined && (
-          <ReferenceDialog
-            id={id}
-            reference={editing.reference}
-            takenKeys={draft.references.map(({ key }) => key)}
-            onClose={() => setEditing(undefined)}
-            onSubmit={(reference) => {
-              put(withReference(draft, reference));
-              setEditing(undefined);
-            }}
-          />
-        )}
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      busy={update.isPending}
+      width="52rem"
+      title={`Edit ${id}`}
+      className={styles.content}
+      actions={
+        <>
+          <EditCommands read={read} before={before} changes={changes} />
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton unless={why} onClick={() => onlyCheck.mutate(wanted)}>
+            Check
+          </ActionButton>
+          <ActionButton appearance="primary" method="UpdateSyncedSecret" resource={read.name} unless={why} onClick={() => update.mutate(wanted)}>
+            Save
+          </ActionButton>
+        </>
+      }
+    >
+      {isGone && (
+        <MessageBar intent="warning" layout="multiline" role="alert">
+          <MessageBarBody>It was deleted meanwhile, so nothing can be saved. What you typed stays here until you close this.</MessageBarBody>
+        </MessageBar>
+      )}
+      <Meanwhile read={read} current={current} draft={draft} onDecide={rebase} />
+      <Text>What is done applies to all references: the edge gets all keys in one write, or keeps what it has.</Text>
+      <EditedReferences
+        before={before}
+        draft={draft}
+        onAdd={() => setEditing({})}
+        onChange={(reference) => setEditing({ reference })}
+        onRemove={(key) => put(withoutKey(draft, key))}
+        onUndo={(reference) => put(withReference(draft, reference))}
+      />
+      <LabelFields rows={rows} problem={labelProblem} onChange={putRows} />
+      <Field label="Description" hint="For people">
+        <Textarea value={draft.description} onChange={(_, { value }) => put({ ...draft, description: value })} resize="vertical" />
+      </Field>
+      {!isEmpty(changes) && (
+        <section aria-label="What will be done" className={styles.group}>
+          <Subtitle2 as="h3" className={styles.title}>What will be done</Subtitle2>
+          <ul className={styles.list}>
+            {linesOf(before, changes).map((line) => (
+              <li key={line}>{line}</li>
+            ))}
+          </ul>
+        </section>
+      )}
+      {isPending && <Spinner size="tiny" label={step === "checking" || onlyCheck.isPending ? "Checking it with the vault and the cluster…" : "Changing it…"} />}
+      {!isPending && checkedRevision === revision && error === null && <Text role="status">The service checked it: it can be done. Nothing is changed yet.</Text>}
+      {!isPending && error !== null && <Problem error={error} />}
+      {editing !== undefined && (
+        <ReferenceDialog
+          id={id}
+          reference={editing.reference}
+          takenKeys={draft.references.map(({ key }) => key)}
+          onClose={() => setEditing(undefined)}
+          onSubmit={(reference) => {
+            put(withReference(draft, reference));
+            setEditing(undefined);
+          }}
+        />
+      )}
     </Dialog>
   );
 }

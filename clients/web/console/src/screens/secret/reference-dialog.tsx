@@ -1,19 +1,6 @@
 /** Adds a reference to an edit, or changes one: where its value comes from, which version, and what is taken of it. */
 import { Encoding, idOf, Part, type Reference } from "@iotoperations/secret-service-client";
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  Field,
-  Input,
-  makeStyles,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Button, Field, Input, makeStyles, Text, tokens } from "@fluentui/react-components";
 import { useState, type ReactNode } from "react";
 
 import { problemOfKey, proposedVaultSecretName } from "../../references/names";
@@ -22,9 +9,10 @@ import { PickOptions } from "../../references/pick-options";
 import { newReferenceOf, type NewSecretDraft } from "../../references/secret-draft";
 import { pickedReferenceOf, type VaultPick } from "../../references/vault-pick";
 import { VaultPickerDialog } from "../../references/vault-picker";
+import { CloseButton, Dialog } from "../../ui/dialog";
 
 const useStyles = makeStyles({
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
+  content: { overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
   buttons: { display: "flex", flexWrap: "wrap", gap: tokens.spacingHorizontalS },
 });
 
@@ -55,53 +43,53 @@ export function ReferenceDialog({ id, reference, takenKeys, onClose, onSubmit }:
     }
   };
   return (
-    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>{reference === undefined ? "Add reference" : `Change ${reference.key}`}</DialogTitle>
-          <DialogContent className={styles.content}>
-            {reference === undefined && (
-              <Field
-                label="Key"
-                required
-                hint={`Resources name it as ${id}/${key === "" ? "KEY" : key}.`}
-                {...(isChecked && keyProblem !== undefined && { validationMessage: keyProblem })}
-              >
-                <Input value={key} onChange={(_, { value }) => setKey(value)} autoComplete="off" spellCheck={false} />
-              </Field>
-            )}
-            <Chosen source={source} isMissing={isChecked && source === undefined} />
-            <div className={styles.buttons}>
-              <Button onClick={() => setFront("new")}>Create new</Button>
-              <Button onClick={() => setFront("pick")}>Add from Azure Key Vault</Button>
-            </div>
-            {source?.kind === "pick" && <PickOptions pick={source.pick} onChange={(pick) => setSource({ kind: "pick", pick })} />}
-          </DialogContent>
-          <DialogActions>
-            <Button onClick={onClose}>Cancel</Button>
-            <Button appearance="primary" onClick={submit}>
-              Continue
-            </Button>
-          </DialogActions>
-        </DialogBody>
-        <NewSecretDialog
-          open={front === "new"}
-          use="reference"
-          {...(key !== "" && { title: key })}
-          proposedName={proposedVaultSecretName(id, key)}
-          {...(source?.kind === "new" && { initial: source.draft })}
-          onClose={() => setFront(undefined)}
-          onSubmit={(draft) => setSource({ kind: "new", draft })}
-          onUseExisting={(name) => setSource({ kind: "pick", pick: pickNamed(`vaultSecrets/${name}`) })}
-        />
-        <VaultPickerDialog
-          open={front === "pick"}
-          {...(key !== "" && { title: key })}
-          {...(source?.kind === "pick" && { initial: source.pick })}
-          onClose={() => setFront(undefined)}
-          onPick={([pick]) => pick !== undefined && setSource({ kind: "pick", pick })}
-        />
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      title={reference === undefined ? "Add reference" : `Change ${reference.key}`}
+      className={styles.content}
+      actions={
+        <>
+          <CloseButton>Cancel</CloseButton>
+          <Button appearance="primary" onClick={submit}>
+            Continue
+          </Button>
+        </>
+      }
+    >
+      {reference === undefined && (
+        <Field
+          label="Key"
+          required
+          hint={`Resources name it as ${id}/${key === "" ? "KEY" : key}.`}
+          {...(isChecked && keyProblem !== undefined && { validationMessage: keyProblem })}
+        >
+          <Input value={key} onChange={(_, { value }) => setKey(value)} autoComplete="off" spellCheck={false} />
+        </Field>
+      )}
+      <Chosen source={source} isMissing={isChecked && source === undefined} />
+      <div className={styles.buttons}>
+        <Button onClick={() => setFront("new")}>Create new</Button>
+        <Button onClick={() => setFront("pick")}>Add from Azure Key Vault</Button>
+      </div>
+      {source?.kind === "pick" && <PickOptions pick={source.pick} onChange={(pick) => setSource({ kind: "pick", pick })} />}
+      <NewSecretDialog
+        open={front === "new"}
+        use="reference"
+        {...(key !== "" && { title: key })}
+        proposedName={proposedVaultSecretName(id, key)}
+        {...(source?.kind === "new" && { initial: source.draft })}
+        onClose={() => setFront(undefined)}
+        onSubmit={(draft) => setSource({ kind: "new", draft })}
+        onUseExisting={(name) => setSource({ kind: "pick", pick: pickNamed(`vaultSecrets/${name}`) })}
+      />
+      <VaultPickerDialog
+        open={front === "pick"}
+        {...(key !== "" && { title: key })}
+        {...(source?.kind === "pick" && { initial: source.pick })}
+        onClose={() => setFront(undefined)}
+        onPick={([pick]) => pick !== undefined && setSource({ kind: "pick", pick })}
+      />
     </Dialog>
   );
 }

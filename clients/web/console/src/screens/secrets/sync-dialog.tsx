@@ -1,25 +1,12 @@
 /** Syncs what was selected, and tells of each how it ended. */
 import { idOf, type SyncedSecret } from "@iotoperations/secret-service-client";
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  makeStyles,
-  MessageBar,
-  MessageBarBody,
-  ProgressBar,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Button, makeStyles, MessageBar, MessageBarBody, ProgressBar, Text, tokens } from "@fluentui/react-components";
 import { ArrowSyncRegular, CheckmarkCircleRegular, ClockRegular, ErrorCircleRegular, SubtractCircleRegular } from "@fluentui/react-icons";
 import { useEffect, useRef, useState, type ReactElement, type ReactNode } from "react";
 
 import { useClient } from "../../api/connection";
 import { useLookAgain } from "../../api/hooks";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { count } from "../../ui/words";
 import { syncMany, tally, type Outcome, type Outcomes } from "./sync-many";
 
@@ -29,7 +16,6 @@ const WAIT_MS = 20_000;
 const LISTED = 100;
 
 const useStyles = makeStyles({
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM },
   list: { listStyleType: "none", margin: 0, padding: 0, display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS },
   item: { display: "flex", gap: tokens.spacingHorizontalS, overflowWrap: "anywhere", "& svg": { flexShrink: 0, fontSize: "20px" } },
   message: { color: tokens.colorNeutralForeground2 },
@@ -43,53 +29,49 @@ interface SyncDialogProps {
 
 /** Shown while there are outcomes. */
 export function SyncDialog({ sync, skipped }: SyncDialogProps): ReactNode {
-  const styles = useStyles();
   const { outcomes, running, run, stop, close } = sync;
   const { synced, pending, failed, waiting, stopped } = tally(outcomes);
   const ended = synced + pending + failed + stopped;
   const again = namesOf(outcomes, "failed", "stopped");
   return (
-    <Dialog open onOpenChange={(_, { open }) => !open && !running && close()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>Sync {count(outcomes.size, "synced secret")} now</DialogTitle>
-          <DialogContent className={styles.content}>
-            <ProgressBar value={outcomes.size === 0 ? 1 : ended / outcomes.size} aria-label="Progress" color={failed > 0 ? "warning" : "brand"} />
-            <Text role="status">
-              {[
-                `${synced.toLocaleString("en")} in sync`,
-                failed > 0 && `${failed.toLocaleString("en")} failed`,
-                pending > 0 && `${pending.toLocaleString("en")} not at the edge yet`,
-                waiting > 0 && `${waiting.toLocaleString("en")} waiting`,
-                stopped > 0 && `${stopped.toLocaleString("en")} not asked for`,
-              ]
-                .filter(Boolean)
-                .join(", ")}
-              .
-            </Text>
-            {skipped > 0 && (
-              <MessageBar>
-                <MessageBarBody>
-                  {count(skipped, "other one is", "other ones are")} left out: made by another tool, or being deleted.
-                </MessageBarBody>
-              </MessageBar>
-            )}
-            <List outcomes={outcomes} />
-          </DialogContent>
-          <DialogActions>
-            {!running && again.length > 0 && <Button onClick={() => run(again)}>Try {again.length === 1 ? "it" : "them"} again</Button>}
-            {running ? (
-              <Button onClick={stop} disabledFocusable={waiting === 0}>
-                Stop
-              </Button>
-            ) : (
-              <Button appearance="primary" onClick={close}>
-                Close
-              </Button>
-            )}
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={close}
+      busy={running}
+      title={`Sync ${count(outcomes.size, "synced secret")} now`}
+      actions={
+        <>
+          {!running && again.length > 0 && <Button onClick={() => run(again)}>Try {again.length === 1 ? "it" : "them"} again</Button>}
+          {running ? (
+            <Button onClick={stop} disabledFocusable={waiting === 0}>
+              Stop
+            </Button>
+          ) : (
+            <CloseButton appearance="primary">Close</CloseButton>
+          )}
+        </>
+      }
+    >
+      <ProgressBar value={outcomes.size === 0 ? 1 : ended / outcomes.size} aria-label="Progress" color={failed > 0 ? "warning" : "brand"} />
+      <Text role="status">
+        {[
+          `${synced.toLocaleString("en")} in sync`,
+          failed > 0 && `${failed.toLocaleString("en")} failed`,
+          pending > 0 && `${pending.toLocaleString("en")} not at the edge yet`,
+          waiting > 0 && `${waiting.toLocaleString("en")} waiting`,
+          stopped > 0 && `${stopped.toLocaleString("en")} not asked for`,
+        ]
+          .filter(Boolean)
+          .join(", ")}
+        .
+      </Text>
+      {skipped > 0 && (
+        <MessageBar>
+          <MessageBarBody>
+            {count(skipped, "other one is", "other ones are")} left out: made by another tool, or being deleted.
+          </MessageBarBody>
+        </MessageBar>
+      )}
+      <List outcomes={outcomes} />
     </Dialog>
   );
 }

@@ -1,24 +1,10 @@
 /** Checks a manifest before it is applied. It may hold values: it is sent, and then nothing on the page has it. */
 import { SecretService } from "@iotoperations/secret-service-client/v1";
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  Field,
-  makeStyles,
-  mergeClasses,
-  Spinner,
-  Text,
-  Textarea,
-  tokens,
-} from "@fluentui/react-components";
+import { Button, Field, makeStyles, mergeClasses, Spinner, Text, Textarea, tokens } from "@fluentui/react-components";
 import { useRef, useState, type DragEvent, type ReactNode } from "react";
 
 import { CommandsButton } from "../../ui/commands";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { Problem } from "../../ui/problem";
 import { CheckedResources } from "./checked";
 import { useCheck } from "./use-check";
@@ -28,43 +14,37 @@ const MOST_BYTES = 262_144;
 const TOO_LARGE = "The service checks at most 256 KiB at once. Check a part of it.";
 
 const useStyles = makeStyles({
-  surface: { maxWidth: "56rem" },
-  content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM },
   drop: { border: `2px dashed transparent`, borderRadius: tokens.borderRadiusMedium },
   over: { borderTopColor: tokens.colorBrandStroke1, borderRightColor: tokens.colorBrandStroke1, borderBottomColor: tokens.colorBrandStroke1, borderLeftColor: tokens.colorBrandStroke1 },
   text: { "& textarea": { fontFamily: tokens.fontFamilyMonospace, fontSize: tokens.fontSizeBase200, height: "16rem", maxHeight: "40vh" } },
   file: { display: "none" },
   line: { display: "flex", flexWrap: "wrap", gap: tokens.spacingHorizontalS, alignItems: "center" },
-  actions: { flexWrap: "wrap" },
 });
 
 export function CheckDialog({ onClose }: { onClose: () => void }): ReactNode {
-  const styles = useStyles();
   const { state, check, again, reset } = useCheck();
   return (
-    <Dialog open onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface className={styles.surface}>
-        <DialogBody>
-          <DialogTitle>Check a manifest</DialogTitle>
-          <DialogContent className={styles.content}>
-            {state.step === "asking" && <Manifest onCheck={check} />}
-            {state.step === "checking" && <Spinner label="The service looks at what it names…" />}
-            {state.step === "failed" && <Problem error={state.error} title="It could not be checked." onRetry={again} />}
-            {state.step === "checked" && <CheckedResources resources={state.resources} looked={state.looked} />}
-          </DialogContent>
-          <DialogActions className={styles.actions}>
-            <CommandsButton
-              method={SecretService.method.checkResource}
-              request={{ manifest: "THE-MANIFEST" }}
-              words={["secrets", "check-resource", "-f", "manifest.yaml"]}
-            />
-            {state.step !== "asking" && <Button onClick={reset}>Check another</Button>}
-            <Button appearance={state.step === "checked" ? "primary" : "secondary"} onClick={onClose}>
-              Close
-            </Button>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      width="56rem"
+      title="Check a manifest"
+      actions={
+        <>
+          <CommandsButton
+            method={SecretService.method.checkResource}
+            request={{ manifest: "THE-MANIFEST" }}
+            words={["secrets", "check-resource", "-f", "manifest.yaml"]}
+          />
+          {state.step !== "asking" && <Button onClick={reset}>Check another</Button>}
+          <CloseButton appearance={state.step === "checked" ? "primary" : "secondary"}>Close</CloseButton>
+        </>
+      }
+    >
+      {state.step === "asking" && <Manifest onCheck={check} />}
+      {state.step === "checking" && <Spinner label="The service looks at what it names…" />}
+      {state.step === "failed" && <Problem error={state.error} title="It could not be checked." onRetry={again} />}
+      {state.step === "checked" && <CheckedResources resources={state.resources} looked={state.looked} />}
     </Dialog>
   );
 }

@@ -1,20 +1,5 @@
 /** Dates, content type and tags of a version; its value stays. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  Field,
-  Input,
-  makeStyles,
-  Spinner,
-  Text,
-  Textarea,
-  tokens,
-} from "@fluentui/react-components";
+import { Field, Input, Spinner, Text, Textarea } from "@fluentui/react-components";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { idOf, type VaultSecret, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
@@ -28,14 +13,13 @@ import { checkedDates } from "../../references/instants";
 import { tagsOf } from "../../references/secret-draft";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
 import { attributesOf, changesOf, flagsOf, pathsOf, type Attributes } from "./changes";
 import { linesOfTags } from "./tags";
 
 const DAY_MS = 86_400_000;
-
-const useStyles = makeStyles({ content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM } });
 
 /** As it is entered; `null`: a date that is switched on, and not entered yet. */
 type Entered = Omit<Attributes, "notBeforeTime" | "expireTime"> & {
@@ -56,39 +40,37 @@ export function ChangeDialog({ id, secret, version: chosen, isLatest, onClose }:
   const form = useForm({ id, secret, version: chosen, isLatest, onClose });
   const { changing, changes, version } = form;
   return (
-    <Dialog open modalType="alert" onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>
-            Change {isLatest ? "the latest version" : "a version"} of {id}
-          </DialogTitle>
-          <DialogContent className={useStyles().content}>
-            {version !== "" && <Text>Version {version}. Its value stays.</Text>}
-            <Fields form={form} />
-            {changing.error !== null && <Problem error={changing.error} />}
-          </DialogContent>
-          <DialogActions fluid>
-            {form.problem === undefined && (
-              <CommandsButton
-                method={SecretService.method.updateVaultSecret}
-                request={requestOf(secret.name, version, changes)}
-                words={["vault", "update", id, ...(version === "" ? [] : ["--version", version]), ...flagsOf(chosen ?? secret, changes)]}
-              />
-            )}
-            <Button onClick={onClose}>Cancel</Button>
-            <ActionButton
-              appearance="primary"
-              method="UpdateVaultSecret"
-              resource={secret.name}
-              unless={changing.isPending ? "It is being changed." : form.problem}
-              icon={changing.isPending ? <Spinner size="tiny" /> : null}
-              onClick={() => changing.mutate({ changes, revision: JSON.stringify(changes) })}
-            >
-              Save
-            </ActionButton>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      busy={changing.isPending}
+      title={`Change ${isLatest ? "the latest version" : "a version"} of ${id}`}
+      actions={
+        <>
+          {form.problem === undefined && (
+            <CommandsButton
+              method={SecretService.method.updateVaultSecret}
+              request={requestOf(secret.name, version, changes)}
+              words={["vault", "update", id, ...(version === "" ? [] : ["--version", version]), ...flagsOf(chosen ?? secret, changes)]}
+            />
+          )}
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton
+            appearance="primary"
+            method="UpdateVaultSecret"
+            resource={secret.name}
+            unless={changing.isPending ? "It is being changed." : form.problem}
+            icon={changing.isPending ? <Spinner size="tiny" /> : null}
+            onClick={() => changing.mutate({ changes, revision: JSON.stringify(changes) })}
+          >
+            Save
+          </ActionButton>
+        </>
+      }
+    >
+      {version !== "" && <Text>Version {version}. Its value stays.</Text>}
+      <Fields form={form} />
+      {changing.error !== null && <Problem error={changing.error} />}
     </Dialog>
   );
 }

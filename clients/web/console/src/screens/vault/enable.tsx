@@ -1,17 +1,5 @@
 /** A version is switched off or on. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  makeStyles,
-  Spinner,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Spinner, Text } from "@fluentui/react-components";
 import { idOf, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import type { ReactNode } from "react";
@@ -20,11 +8,10 @@ import { useChange } from "../../api/change";
 import { useClient } from "../../api/connection";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
 import { reachedBy, type Referrer } from "./who";
-
-const useStyles = makeStyles({ content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM } });
 
 interface EnableProps {
   readonly id: string;
@@ -50,45 +37,42 @@ export function EnableDialog({ id, version: chosen, isLatest, referrers, onClose
   });
   const reached = [...new Set(reachedBy(version, isLatest, referrers).map((referrer) => referrer.id))];
   return (
-    <Dialog open onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface>
-        <DialogBody>
-          <DialogTitle>
-            {verb} {isLatest ? "the latest version" : "a version"} of {id}?
-          </DialogTitle>
-          <DialogContent className={useStyles().content}>
-            <Text>Version {version}</Text>
-            {enabled ? (
-              <Text>It can be read again, and what refers to it is synced.</Text>
-            ) : (
-              <Text>
-                A disabled version is no longer read, by nobody. The edge keeps the value that it has; what refers to the version is
-                Degraded with the reason VaultSecretDisabled until it is enabled{isLatest && " or there is a new version"}.
-              </Text>
-            )}
-            <Text>{reached.length === 0 ? "No synced secret refers to it." : `It reaches ${reached.join(", ")}.`}</Text>
-            {changing.error !== null && <Problem error={changing.error} />}
-          </DialogContent>
-          <DialogActions fluid>
-            <CommandsButton
-              method={SecretService.method.updateVaultSecret}
-              request={{ vaultSecret: { name, enabled }, updateMask: { paths: ["enabled"] }, version }}
-              words={["vault", "update", id, "--version", version, enabled ? "--enable" : "--disable"]}
-            />
-            <Button onClick={onClose}>Cancel</Button>
-            <ActionButton
-              appearance="primary"
-              method="UpdateVaultSecret"
-              resource={name}
-              unless={changing.isPending ? "It is being changed." : undefined}
-              icon={changing.isPending ? <Spinner size="tiny" /> : null}
-              onClick={() => changing.mutate(undefined)}
-            >
-              {verb}
-            </ActionButton>
-          </DialogActions>
-        </DialogBody>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      busy={changing.isPending}
+      title={`${verb} ${isLatest ? "the latest version" : "a version"} of ${id}?`}
+      actions={
+        <>
+          <CommandsButton
+            method={SecretService.method.updateVaultSecret}
+            request={{ vaultSecret: { name, enabled }, updateMask: { paths: ["enabled"] }, version }}
+            words={["vault", "update", id, "--version", version, enabled ? "--enable" : "--disable"]}
+          />
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton
+            appearance="primary"
+            method="UpdateVaultSecret"
+            resource={name}
+            unless={changing.isPending ? "It is being changed." : undefined}
+            icon={changing.isPending ? <Spinner size="tiny" /> : null}
+            onClick={() => changing.mutate(undefined)}
+          >
+            {verb}
+          </ActionButton>
+        </>
+      }
+    >
+      <Text>Version {version}</Text>
+      {enabled ? (
+        <Text>It can be read again, and what refers to it is synced.</Text>
+      ) : (
+        <Text>
+          A disabled version is no longer read, by nobody. The edge keeps the value that it has; what refers to the version is
+          Degraded with the reason VaultSecretDisabled until it is enabled{isLatest && " or there is a new version"}.
+        </Text>
+      )}
+      <Text>{reached.length === 0 ? "No synced secret refers to it." : `It reaches ${reached.join(", ")}.`}</Text>
+      {changing.error !== null && <Problem error={changing.error} />}
     </Dialog>
   );
 }

@@ -1,19 +1,5 @@
 /** A deleted secret comes back, by its name: the vault doesn't list what is deleted. */
-import {
-  Button,
-  Dialog,
-  DialogActions,
-  DialogBody,
-  DialogContent,
-  DialogSurface,
-  DialogTitle,
-  Field,
-  Input,
-  makeStyles,
-  Spinner,
-  Text,
-  tokens,
-} from "@fluentui/react-components";
+import { Field, Input, Spinner, Text } from "@fluentui/react-components";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useNavigate } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
@@ -23,10 +9,9 @@ import { useClient } from "../../api/connection";
 import { problemOfVaultSecretName } from "../../references/names";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
+import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
-
-const useStyles = makeStyles({ content: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM } });
 
 /** Brings a secret back; what refers to it is then synced again. */
 export function useRecovery(onDone: (id: string) => void) {
@@ -54,47 +39,42 @@ export function RecoverDialog({ onClose }: { onClose: () => void }): ReactNode {
     void navigate({ to: "/vault/$id", params: { id } });
   });
   const problem = name === "" ? undefined : problemOfVaultSecretName(name);
-  const recover = (): void => recovering.mutate({ revision: name });
   return (
-    <Dialog open onOpenChange={(_, { open }) => !open && onClose()}>
-      <DialogSurface>
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (name !== "" && problem === undefined && !recovering.isPending) {
-              recover();
-            }
-          }}
-        >
-          <DialogBody>
-            <DialogTitle>Recover a deleted secret</DialogTitle>
-            <DialogContent className={useStyles().content}>
-              <Text>
-                A deleted secret comes back with all its versions, as long as the vault has not purged it. The vault doesn’t list deleted
-                secrets here: give its name.
-              </Text>
-              <Field label="Secret name" required {...(problem !== undefined && { validationMessage: problem })}>
-                <Input value={name} autoComplete="off" spellCheck={false} onChange={(_, { value }) => setName(value.trim())} />
-              </Field>
-              {recovering.error !== null && <Problem error={recovering.error} />}
-            </DialogContent>
-            <DialogActions fluid>
-              {name !== "" && problem === undefined && <RecoverCommands id={name} />}
-              <Button onClick={onClose}>Cancel</Button>
-              <ActionButton
-                appearance="primary"
-                type="submit"
-                method="RecoverVaultSecret"
-                resource={problem === undefined && name !== "" ? `vaultSecrets/${name}` : ""}
-                unless={recovering.isPending ? "It is being recovered." : name === "" ? "Give its name." : problem}
-                icon={recovering.isPending ? <Spinner size="tiny" /> : null}
-              >
-                Recover
-              </ActionButton>
-            </DialogActions>
-          </DialogBody>
-        </form>
-      </DialogSurface>
+    <Dialog
+      onClose={onClose}
+      stays
+      busy={recovering.isPending}
+      title="Recover a deleted secret"
+      onSubmit={() => {
+        if (name !== "" && problem === undefined && !recovering.isPending) {
+          recovering.mutate({ revision: name });
+        }
+      }}
+      actions={
+        <>
+          {name !== "" && problem === undefined && <RecoverCommands id={name} />}
+          <CloseButton>Cancel</CloseButton>
+          <ActionButton
+            appearance="primary"
+            type="submit"
+            method="RecoverVaultSecret"
+            resource={problem === undefined && name !== "" ? `vaultSecrets/${name}` : ""}
+            unless={recovering.isPending ? "It is being recovered." : name === "" ? "Give its name." : problem}
+            icon={recovering.isPending ? <Spinner size="tiny" /> : null}
+          >
+            Recover
+          </ActionButton>
+        </>
+      }
+    >
+      <Text>
+        A deleted secret comes back with all its versions, as long as the vault has not purged it. The vault doesn’t list deleted
+        secrets here: give its name.
+      </Text>
+      <Field label="Secret name" required {...(problem !== undefined && { validationMessage: problem })}>
+        <Input value={name} autoComplete="off" spellCheck={false} onChange={(_, { value }) => setName(value.trim())} />
+      </Field>
+      {recovering.error !== null && <Problem error={recovering.error} />}
     </Dialog>
   );
 }
