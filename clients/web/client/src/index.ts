@@ -52,6 +52,7 @@ export type {
   VaultSecret,
   VaultSecretVersion,
 } from "./gen/iotoperations/secrets/v1/secret_service_pb.js";
+export { newId } from "./id.js";
 export {
   createNew,
   existing,

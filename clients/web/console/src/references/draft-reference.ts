@@ -1,5 +1,5 @@
 /** References while they are put together: from which secret, under which key. */
-import { idOf, type PurposeKey, type Reference } from "@iotoperations/secret-service-client";
+import { idOf, newId, type PurposeKey, type Reference } from "@iotoperations/secret-service-client";
 
 import { proposedKey } from "./names";
 import { newReferenceOf, type NewSecretDraft } from "./secret-draft";
@@ -23,7 +23,7 @@ export interface DraftReference {
 export type Slot = Pick<PurposeKey, "key" | "title" | "required" | "freeName">;
 
 export function newDraft(key: string, source: Source, slot?: string): DraftReference {
-  return { id: crypto.randomUUID(), key, source, ...(slot !== undefined && { slot }) };
+  return { id: newId(), key, source, ...(slot !== undefined && { slot }) };
 }
 
 /** As it is sent. */

@@ -1,5 +1,5 @@
 /** Files as new vault secrets, each under a key of its name: a trust list is made of them. */
-import { SecretData, SecretValue } from "@iotoperations/secret-service-client";
+import { newId, SecretData, SecretValue } from "@iotoperations/secret-service-client";
 
 import { keyFor, newDraft, type DraftReference } from "./draft-reference";
 import { kindOf, textOf } from "./file-kind";
@@ -27,7 +27,7 @@ export async function referencesOfFiles(files: readonly File[], others: readonly
       ...read,
       vaultSecret: freeName(proposedVaultSecretName(prefix, file.name), taken),
       fileName: file.name,
-      revision: crypto.randomUUID(),
+      revision: newId(),
     };
     const source = { kind: "new", draft } as const;
     const keys = [...others, ...references].map(({ key }) => key);

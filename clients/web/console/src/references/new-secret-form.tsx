@@ -17,7 +17,6 @@ import { ChevronDownRegular, ChevronRightRegular } from "@fluentui/react-icons";
 import { useEffect, useEffectEvent, useRef, useState, type ReactNode } from "react";
 
 import { usePreferences, type TimeZone } from "../app/preferences";
-import { SignInAgain } from "../app/sign-in";
 import { CloseButton, DialogInside } from "../ui/dialog";
 import { Problem } from "../ui/problem";
 import { chosen } from "./choice";
@@ -92,7 +91,6 @@ export function NewSecretForm({ busy, onBusy, ...props }: NewSecretFormProps): R
       }
     >
       <div className={styles.fields}>
-        <SignInAgain />
         {use !== "version" && (
           <SecretNameField
             name={secret.fields.name}

@@ -1,5 +1,5 @@
 /** Deletes synced secrets and follows each until it is gone. */
-import { conditionOf, NotFoundError, type SecretServiceClient, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { conditionOf, newId, NotFoundError, type SecretServiceClient, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { useCallback, useEffect, useRef, useState } from "react";
 
 import { useClient } from "../api/connection";
@@ -38,7 +38,7 @@ export function useDeletion(): {
       const work = async (): Promise<void> => {
         for (let next = left.shift(); next !== undefined; next = left.shift()) {
           const key = `${next.name} ${next.etag} ${String(force)}`;
-          const requestId = requestIds.current.get(key) ?? crypto.randomUUID();
+          const requestId = requestIds.current.get(key) ?? newId();
           requestIds.current.set(key, requestId);
           await remove(client, next, { force, requestId, signal: closed.current?.signal }, tell);
         }

@@ -1,5 +1,5 @@
 /** What is entered in "Create new", and what is wrong with it. */
-import { Encoding, type SecretData, type SecretValue } from "@iotoperations/secret-service-client";
+import { Encoding, newId, type SecretData, type SecretValue } from "@iotoperations/secret-service-client";
 import { useCallback, useRef, useState } from "react";
 
 import { kindOf, kindOfText, type FileKind } from "./file-kind";
@@ -48,7 +48,7 @@ export function useNewSecret(props: NewSecretDialogProps): NewSecret {
   const [given, setGiven] = useState<{ value: Value | undefined; revision: number }>({ value: initial, revision: 0 });
   const [isChecked, setChecked] = useState(false);
   // Two openings of the dialog are two requests, even with the same content.
-  const [opening] = useState(() => crypto.randomUUID());
+  const [opening] = useState(() => newId());
   const before = useRef<Value | undefined>(initial);
   const name = use === "version" ? vaultSecret : fields.name;
   const nameState = useNameState(name, takenNames, use !== "version");

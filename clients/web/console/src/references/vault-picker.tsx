@@ -5,7 +5,6 @@ import { SearchRegular } from "@fluentui/react-icons";
 import { useMemo, useState, type ReactNode } from "react";
 
 import { useVault, useVaultSecrets } from "../api/hooks";
-import { SignInAgain } from "../app/sign-in";
 import { CloseButton, DialogInside, DialogShell } from "../ui/dialog";
 import { Empty, Loading } from "../ui/page";
 import { Problem } from "../ui/problem";
@@ -87,7 +86,6 @@ function Picker({ onClose, title = "", multiple = false, search: begin = "", ini
         </>
       }
     >
-      <SignInAgain />
       <div className={styles.search}>
         <Input
           className={styles.box}

@@ -26,10 +26,7 @@ export function CopyButton({ text, label = `Copy ${text}` }: { text: string; lab
     return () => clearTimeout(timer);
   }, [copied]);
   const copy = (): void => {
-    navigator.clipboard.writeText(text).then(
-      () => setCopied(true),
-      () => setCopied(false),
-    );
+    void copyText(text).then(setCopied);
   };
   const content = copied === undefined ? label : copied ? "Copied" : "The browser doesn't allow it: select the text and copy it";
   return (
@@ -37,6 +34,16 @@ export function CopyButton({ text, label = `Copy ${text}` }: { text: string; lab
       <Button appearance="subtle" size="small" icon={copied ? <CheckmarkRegular /> : <CopyRegular />} onClick={copy} />
     </Tooltip>
   );
+}
+
+/** Copies, and says whether it did: pages that came over plain http have no clipboard. */
+async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A text in the letters of code, and the button that copies it. */

@@ -14,6 +14,7 @@ import {
 } from "@fluentui/react-components";
 import { createContext, useContext, type ReactNode } from "react";
 
+import { SignInAgain } from "../app/sign-in";
 import { ActionButton } from "./action";
 
 const useStyles = makeStyles({
@@ -55,6 +56,8 @@ export function DialogShell({ open = true, onClose, stays = false, busy = false,
   return (
     <FluentDialog open={open} modalType={stays ? "alert" : "modal"} onOpenChange={change}>
       <DialogSurface {...(width !== undefined && { className: widths[width] })}>
+        {/* Nothing behind the dialog can be reached: not the shell's own way to sign in either. */}
+        <SignInAgain />
         <Closing value={{ close: onClose, busy }}>{children}</Closing>
       </DialogSurface>
     </FluentDialog>

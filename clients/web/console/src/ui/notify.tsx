@@ -11,7 +11,7 @@ export interface Notify {
 }
 
 const SHOWN_MS = 8_000;
-const NotifyContext = createContext<Notify>({ done: () => undefined, failed: () => undefined });
+export const NotifyContext = createContext<Notify>({ done: () => undefined, failed: () => undefined });
 
 export function NotifyProvider({ children }: { children: ReactNode }): ReactNode {
   const toaster = useId("toaster");

@@ -62,8 +62,8 @@ function Details({ error }: { error: SecretServiceError }): ReactNode {
 
 /** A few words for an error. */
 export function titleOf(error: unknown): string {
-  const name = error instanceof SecretServiceError ? error.name : "";
-  return TITLES[name] ?? "It didn't work.";
+  const { name, reason } = error instanceof SecretServiceError ? error : { name: "", reason: "" };
+  return TITLES[reason] ?? TITLES[name] ?? "It didn't work.";
 }
 
 /** What an error says. */
@@ -79,6 +79,7 @@ const TITLES: Readonly<Record<string, string>> = {
   FailedPreconditionError: "Something stands in the way.",
   StaleError: "Somebody else changed it meanwhile.",
   AbortedError: "Somebody else was first.",
+  REQUEST_IN_PROGRESS: "It is still being done.",
   VaultThrottledError: "The vault takes no more calls for a while.",
   VaultUnavailableError: "The vault can't be reached.",
   EdgeUnavailableError: "The cluster can't be reached.",

@@ -3,12 +3,13 @@ import {
   createNew,
   existing,
   idOf,
+  newId,
   NotFoundError,
-  SecretServiceError,
-  StaleError,
   type Reference,
   type SecretReference,
   type SecretServiceClient,
+  SecretServiceError,
+  StaleError,
   type SyncedSecret,
 } from "@iotoperations/secret-service-client";
 
@@ -52,7 +53,7 @@ export async function addEntries(
   const options = { validateOnly, waitMs: validateOnly ? undefined : WAIT_MS };
   for (let attempt = 1; ; attempt++) {
     // Another state is another request.
-    const id = attempt === 1 ? requestId : crypto.randomUUID();
+    const id = attempt === 1 ? requestId : newId();
     try {
       const read = await heldList(client, list);
       if (read === undefined) {

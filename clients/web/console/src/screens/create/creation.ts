@@ -1,10 +1,11 @@
 /** Checks and creates: what was stored by an attempt that failed is found by the next one, which is the same request. */
 import {
   DeadlineExceededError,
+  newId,
   NotFoundError,
+  type SyncedSecret,
   UnauthenticatedError,
   UnavailableError,
-  type SyncedSecret,
 } from "@iotoperations/secret-service-client";
 import { useCallback, useRef, useState } from "react";
 
@@ -63,7 +64,7 @@ export function useCreation() {
       if (!isAgain && !(await check(form))) {
         return false;
       }
-      request.current = isAgain && request.current !== undefined ? request.current : { id: crypto.randomUUID(), revision };
+      request.current = isAgain && request.current !== undefined ? request.current : { id: newId(), revision };
       setCreation({ phase: "creating", form });
       try {
         const secret = await client.createSyncedSecret(form.name, form.references.map(referenceOf), {

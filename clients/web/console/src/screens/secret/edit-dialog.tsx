@@ -1,5 +1,5 @@
 /** Edits a synced secret: its references, labels and description. */
-import { idOf, State, type Reference, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { idOf, newId, type Reference, State, type SyncedSecret } from "@iotoperations/secret-service-client";
 import {
   Field,
   makeStyles,
@@ -130,7 +130,7 @@ function useDraft(current: SyncedSecret, seed: (draft: Draft) => Draft) {
   const [rows, setRows] = useState(() => rowsOf(held.labels));
   const [count, setCount] = useState(0);
   // Two openings are two requests, even with the same content.
-  const [opening] = useState(() => crypto.randomUUID());
+  const [opening] = useState(() => newId());
   const { labels, problem } = labelsOf(rows);
   const put = (draft: Draft): void => {
     setHeld(draft);
