@@ -15,6 +15,7 @@ export default tseslint.config(
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allow: ["bigint"] }],
       "@typescript-eslint/no-misused-promises": ["error", { checksVoidReturn: { attributes: false } }],
+      "no-restricted-properties": ["error", { object: "crypto", property: "randomUUID", message: "Pages over plain http have none: use newId of the client." }],
       // A router throws redirects and what isn't found.
       "@typescript-eslint/only-throw-error": "off",
     },

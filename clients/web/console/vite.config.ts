@@ -27,6 +27,7 @@ export default defineConfig({
   test: {
     environment: "happy-dom",
     include: ["src/**/*.test.{ts,tsx}"],
+    setupFiles: ["tools/vitest.ts"],
     restoreMocks: true,
   },
 });

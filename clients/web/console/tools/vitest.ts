@@ -1,0 +1,9 @@
+/**
+ * Where happy-dom is not like browsers: it rejects an animation that is cancelled, though nobody waits for it. Without
+ * animations, Fluent shows and hides at once.
+ */
+if (typeof Element !== "undefined") {
+  Reflect.deleteProperty(Element.prototype, "animate");
+}
+
+export {};
