@@ -19,7 +19,8 @@ func (c *Client) List(ctx context.Context, request *pb.ListSyncedSecretsRequest)
 	return items(ctx, request, c.stub.ListSyncedSecrets, (*pb.ListSyncedSecretsResponse).GetSyncedSecrets)
 }
 
-// Usages goes through what uses a synced secret ("syncedSecrets/pump-7"), or any of them ("syncedSecrets/-").
+// Usages goes through what uses a synced secret ("syncedSecrets/pump-7"), or any of them ("syncedSecrets/-"). Kinds that the
+// service can't read now are left out; ListSecretUsagesResponse.unreachable names them.
 func (c *Client) Usages(ctx context.Context, parent string) iter.Seq2[*pb.SecretUsage, error] {
 	request := &pb.ListSecretUsagesRequest{Parent: parent}
 	return items(ctx, request, c.stub.ListSecretUsages, (*pb.ListSecretUsagesResponse).GetUsages)

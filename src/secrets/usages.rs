@@ -24,19 +24,26 @@ pub struct ListedUsage {
     pub secret_missing: bool,
 }
 
+/// Some of the usages, in their order.
+pub struct UsagesPage {
+    /// These.
+    pub usages: Vec<ListedUsage>,
+    /// Whether there are more.
+    pub more: bool,
+    /// The kinds, `KIND.GROUP`, and groups that can't be read now: what uses secrets there may be missing.
+    pub unreachable: Vec<String>,
+}
+
 impl Secrets {
-    /// The usages after a place, of one synced secret or of all, broken ones included; and whether there are
-    /// more. An error before the Secrets of the edge were listed: until then, nobody knows which are missing.
-    ///
-    /// If a kind can never be listed, only the usages of the others are returned; the condition `InUse` says
-    /// so.
+    /// The usages after a place, of one synced secret or of all, broken ones included. An error before
+    /// the Secrets of the edge were listed: until then, nobody knows which are missing.
     pub async fn list_secret_usages(
         &self,
         deadline: Option<Instant>,
         secret: Option<&SyncedSecretId>,
         after: Option<&UsagePlace>,
         limit: usize,
-    ) -> Result<(Vec<ListedUsage>, bool), Error> {
+    ) -> Result<UsagesPage, Error> {
         let (usages, index, until) = (self.0.reconciler.usages(), self.0.reconciler.index(), until(deadline));
         if let Some(gap) = usages.settled(until).await.filter(|gap| !gap.is_for_good()) {
             return Err(Cause::UsagesUnknown { gap, may_force: false }.into());
@@ -52,7 +59,12 @@ impl Secrets {
         }
         let more = page.len() > limit;
         page.truncate(limit);
-        Ok((page.into_iter().map(|usage| self.with_missing(usage)).collect(), more))
+        let unreachable = usages.gaps().into_iter().map(|gap| gap.what).collect();
+        Ok(UsagesPage {
+            usages: page.into_iter().map(|usage| self.with_missing(usage)).collect(),
+            more,
+            unreachable,
+        })
     }
 
     /// The known usages of a synced secret.

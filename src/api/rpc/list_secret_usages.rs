@@ -78,11 +78,11 @@ async fn page(
     let secrets = &service.secrets;
     let scope = TokenScope::pages::<ListSecretUsagesRequest>(secrets, message.parent.into_bytes());
     let after = scope.open::<UsagePlace>(&message.page_token)?;
-    let (listed, more) = secrets.list_secret_usages(deadline, parent.as_ref(), after.as_ref(), limit).await?;
-    let shown = listed.iter().map(|listed| shown_usage(secrets, visibility, listed));
-    let position_of = |last: usize| listed[last].usage.place();
-    let (usages, next_page_token) = service.pages.fill(&scope, shown, more, position_of);
-    Ok(ListSecretUsagesResponse { usages, next_page_token })
+    let page = secrets.list_secret_usages(deadline, parent.as_ref(), after.as_ref(), limit).await?;
+    let shown = page.usages.iter().map(|listed| shown_usage(secrets, visibility, listed));
+    let position_of = |last: usize| page.usages[last].usage.place();
+    let (usages, next_page_token) = service.pages.fill(&scope, shown, page.more, position_of);
+    Ok(ListSecretUsagesResponse { usages, next_page_token, unreachable: page.unreachable })
 }
 
 /// A usage. A missing key reveals the keys of the synced secret, so only callers who may see these get it.

@@ -217,13 +217,21 @@ impl Known {
 
     /// A kind or group that only a person can fix, or whose list is overdue by `grace`.
     pub fn gap(&self, grace: Duration) -> Option<Gap> {
-        self.gap_where(|list| match &list.trouble {
-            Some((error, since)) => is_for_good(error) || since.elapsed() > grace,
-            None => !list.once && list.found.elapsed() > grace,
-        })
+        self.gap_where(|list| list.is_overdue(grace))
+    }
+
+    /// All of these.
+    pub fn gaps(&self, grace: Duration) -> Vec<Gap> {
+        self.gaps_where(|list| list.is_overdue(grace))
     }
 
     fn gap_where(&self, is_open: impl Fn(&ListState) -> bool) -> Option<Gap> {
+        // Transient gaps come first: while one exists, nobody knows whether the permanent ones are the only
+        // ones.
+        self.gaps_where(is_open).into_iter().min_by_key(Gap::is_for_good)
+    }
+
+    fn gaps_where(&self, is_open: impl Fn(&ListState) -> bool) -> Vec<Gap> {
         let groups = self.groups.iter().map(|(group, list)| (group.clone(), group, list));
         let kinds = self.kinds.iter().map(|(kind, known)| (kind.to_string(), &kind.group, &known.list));
         let nameless = String::new();
@@ -233,9 +241,7 @@ impl Known {
             let error = list.trouble.as_ref().map(|(error, _)| error.clone());
             Gap { what, group: group.clone(), error }
         };
-        // Transient gaps come first: while one exists, nobody knows whether the permanent ones are the only
-        // ones.
-        open.map(gap).min_by_key(Gap::is_for_good)
+        open.map(gap).collect()
     }
 
     /// The kinds of a group can't be discovered. Returns whether the error is new.
@@ -344,6 +350,14 @@ impl Default for ListState {
 }
 
 impl ListState {
+    /// Only a person can fix it, or it is overdue by `grace`.
+    fn is_overdue(&self, grace: Duration) -> bool {
+        match &self.trouble {
+            Some((error, since)) => is_for_good(error) || since.elapsed() > grace,
+            None => !self.once && self.found.elapsed() > grace,
+        }
+    }
+
     fn succeed(&mut self) {
         (self.once, self.trouble) = (true, None);
     }

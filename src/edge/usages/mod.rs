@@ -123,6 +123,11 @@ impl Usages {
         self.read().gap(GRACE)
     }
 
+    /// All of these.
+    pub fn gaps(&self) -> Vec<Gap> {
+        self.read().gaps(GRACE)
+    }
+
     /// Whether a first list is in progress: until it is complete, the usages known before still count.
     pub fn is_settling(&self) -> bool {
         let known = self.read();

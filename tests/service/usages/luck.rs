@@ -91,6 +91,9 @@ async fn a_kind_that_the_service_cannot_list_makes_uses_unknown_with_a_remedy() 
     }
     let unused = || UsedBy { unused: true, ..Default::default() };
     assert!(ids(&mut world, unused()).await.is_empty(), "nobody knows that it is unused");
+    let request = ListSecretUsagesRequest { parent: name("-"), ..Default::default() };
+    let listed = world.client.list_secret_usages(request.clone()).await.unwrap().into_inner();
+    assert_eq!(listed.unreachable, [format!("Camera.{group}")], "the list says what it lacks");
     let refused = told(&world.client.delete_synced_secret(delete("a")).await.unwrap_err());
     assert_eq!((refused.code, refused.reason.as_str()), (Code::FailedPrecondition, "USAGES_UNKNOWN"));
     used(&mut world, "p", "b").await;

@@ -17,3 +17,5 @@ class Page(Generic[T]):
     """Empty on the last page; may be given to the same list call as ``page_token``."""
     total_size: int | None = None
     """How many there are on all pages, where the service counts them."""
+    unreachable: tuple[str, ...] = ()
+    """What the service could not read, so that items may be missing here."""

@@ -369,8 +369,8 @@ export class SecretServiceClient {
     const { pageSize = 0 } = options;
     return new Pager(async (pageToken) => {
       const request = { parent: name, pageSize, pageToken };
-      const { usages, nextPageToken } = await this.#caller.unary(rpc.listSecretUsages, request, options);
-      return { items: usages, nextPageToken };
+      const { usages, nextPageToken, unreachable } = await this.#caller.unary(rpc.listSecretUsages, request, options);
+      return { items: usages, nextPageToken, unreachable };
     }, options.pageToken);
   }
 

@@ -7,6 +7,8 @@ export interface Page<T> {
   readonly nextPageToken: string;
   /** How many there are in all, where the service says so. */
   readonly totalSize?: number;
+  /** What the service could not read, so that items may be missing here. */
+  readonly unreachable?: readonly string[];
 }
 
 /**

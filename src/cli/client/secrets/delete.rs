@@ -125,7 +125,7 @@ impl Delete {
         for name in &self.name {
             match get(client, name).await {
                 Ok(secret) => {
-                    let uses = list::usages(client, Some(name), None).await;
+                    let uses = list::usages(client, Some(name), None).await.map(|answer| answer.usages);
                     shown.push(show(&secret, uses)?);
                     targets.push(self.target(secret.name, secret.etag));
                 }
@@ -188,7 +188,11 @@ fn show(secret: &SyncedSecret, uses: Result<Vec<SecretUsage>, CallError>) -> Res
         Ok(uses) => lines.extend(uses.iter().map(|one| {
             format!("used by: {} {} ({})", plain(&one.kind), plain(&one.resource), plain(&one.field))
         })),
-        Err(error) if error.has_reason("USAGES_NOT_YET_KNOWN") => {
+        Err(error)
+            if ["USAGES_NOT_YET_KNOWN", "SECRETS_NOT_YET_KNOWN"]
+                .iter()
+                .any(|reason| error.has_reason(reason)) =>
+        {
             lines.push("used by: not known yet".to_owned());
         }
         Err(error) => return Err(error.into()),

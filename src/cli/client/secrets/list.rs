@@ -1,5 +1,9 @@
 //! `secrets list`, `secrets get` and `secrets usages`.
 
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
+
 use super::{
     super::{
         arguments::{SyncedName, part_word},
@@ -61,8 +65,13 @@ impl Get {
 
 impl Usages {
     pub async fn run(self, client: &Client, output: Output) -> Result<(), CommandError> {
-        let usages = usages(client, self.name.as_ref(), self.limit).await?;
-        let answer = proto::ListSecretUsagesResponse { usages, ..Default::default() };
+        let answer = usages(client, self.name.as_ref(), self.limit).await?;
+        for kind in &answer.unreachable {
+            eprintln!(
+                "{} can't be read now: what uses secrets there may be missing here. `secret-service check` says why.",
+                plain(kind)
+            );
+        }
         output.print(&answer, |answer| usages_table(&answer.usages))
     }
 }
@@ -88,15 +97,19 @@ pub(super) async fn usages(
     client: &Client,
     name: Option<&SyncedName>,
     limit: Option<usize>,
-) -> Result<Vec<SecretUsage>, CallError> {
+) -> Result<proto::ListSecretUsagesResponse, CallError> {
+    let unreachable = Mutex::new(BTreeSet::new());
     let page = async |page_size, page_token| {
         let parent = name.map_or_else(|| "syncedSecrets/-".to_owned(), SyncedName::full);
         let request = proto::ListSecretUsagesRequest { parent, page_size, page_token };
         let page =
             client.call(request, async |mut stub, request| stub.list_secret_usages(request).await).await?;
+        unreachable.lock().extend(page.unreachable);
         Ok((page.usages, page.next_page_token))
     };
-    pages(limit, page).await
+    let usages = pages(limit, page).await?;
+    let unreachable = unreachable.into_inner().into_iter().collect();
+    Ok(proto::ListSecretUsagesResponse { usages, unreachable, ..Default::default() })
 }
 
 /// One row per usage.

@@ -580,7 +580,7 @@ class AsyncSecretServiceClient:
             request = pb.ListSecretUsagesRequest(parent=name, page_size=page_size, page_token=token)
             answer = await self._call("ListSecretUsages", Sealed(request), timeout)
             items = tuple(read(SecretUsage, item) for item in answer.usages)
-            return Page(items, answer.next_page_token)
+            return Page(items, answer.next_page_token, unreachable=tuple(answer.unreachable))
 
         return AsyncPager(fetch, page_token)
 

@@ -2996,6 +2996,10 @@ type ListSecretUsagesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Usages        []*SecretUsage         `protobuf:"bytes,1,rep,name=usages,proto3" json:"usages,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// What the service can't read now, so that usages by it may be missing or out of date: a kind
+	// ("DataflowEndpoint.connectivity.iotoperations.azure.com") or a whole API group. The condition InUse says why, and
+	// what to do.
+	Unreachable   []string `protobuf:"bytes,3,rep,name=unreachable,proto3" json:"unreachable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3042,6 +3046,13 @@ func (x *ListSecretUsagesResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListSecretUsagesResponse) GetUnreachable() []string {
+	if x != nil {
+		return x.Unreachable
+	}
+	return nil
 }
 
 type AuditEvent struct {
@@ -4470,10 +4481,11 @@ const file_iotoperations_secrets_v1_secret_service_proto_rawDesc = "" +
 	"\x06parent\x18\x01 \x01(\tR\x06parent\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"\x81\x01\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\xa3\x01\n" +
 	"\x18ListSecretUsagesResponse\x12=\n" +
 	"\x06usages\x18\x01 \x03(\v2%.iotoperations.secrets.v1.SecretUsageR\x06usages\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xf6\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12 \n" +
+	"\vunreachable\x18\x03 \x03(\tR\vunreachable\"\xf6\x01\n" +
 	"\n" +
 	"AuditEvent\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x129\n" +
