@@ -26,4 +26,22 @@ export default tseslint.config(
     // A virtual list measures as it renders; the compiler, which would skip it, is not in use.
     rules: { ...hooks.configs.flat["recommended-latest"].rules, "react-hooks/incompatible-library": "off" },
   },
+  {
+    files: ["src/**/*.{ts,tsx}"],
+    ignores: ["src/ui/dialog.tsx"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              group: ["@fluentui/react-components", "@fluentui/react-dialog"],
+              importNamePattern: "^(use|render)?Dialog",
+              message: "Dialogs have one frame, with one set of rules for closing: take those of src/ui/dialog.tsx.",
+            },
+          ],
+        },
+      ],
+    },
+  },
 );

@@ -1,5 +1,5 @@
 /** The button that shows an action as command lines. */
-import { Button, makeStyles, Text, tokens, useRestoreFocusTarget } from "@fluentui/react-components";
+import { Button, makeStyles, Text, tokens } from "@fluentui/react-components";
 import { CodeRegular } from "@fluentui/react-icons";
 import type { DescMessage, DescMethod, MessageInitShape } from "@bufbuild/protobuf";
 import { useState, type ReactNode } from "react";
@@ -44,10 +44,9 @@ interface CommandsButtonProps<I extends DescMessage> {
 export function CommandsButton<I extends DescMessage>(props: CommandsButtonProps<I>): ReactNode {
   const { method, request, words, note, size = "medium" } = props;
   const [isOpen, setOpen] = useState(false);
-  const opener = useRestoreFocusTarget();
   return (
     <>
-      <Button {...opener} appearance="subtle" size={size} icon={<CodeRegular />} onClick={() => setOpen(true)}>
+      <Button appearance="subtle" size={size} icon={<CodeRegular />} onClick={() => setOpen(true)}>
         Show as command
       </Button>
       <Dialog

@@ -12,7 +12,7 @@ import {
   type ButtonProps,
   type DialogProps as FluentDialogProps,
 } from "@fluentui/react-components";
-import { createContext, useContext, type ReactNode } from "react";
+import { createContext, useContext, useEffect, useLayoutEffect, useRef, type MouseEvent, type ReactNode } from "react";
 
 import { SignInAgain } from "../app/sign-in";
 import { ActionButton } from "./action";
@@ -55,13 +55,48 @@ export function DialogShell({ open = true, onClose, stays = false, busy = false,
   };
   return (
     <FluentDialog open={open} modalType={stays ? "alert" : "modal"} onOpenChange={change}>
-      <DialogSurface {...(width !== undefined && { className: widths[width] })}>
+      <DialogSurface {...(width !== undefined && { className: widths[width] })} backdrop={{ onMouseDown: keepFocus }}>
+        <Focus busy={busy} />
         {/* Nothing behind the dialog can be reached: not the shell's own way to sign in either. */}
         <SignInAgain />
         <Closing value={{ close: onClose, busy }}>{children}</Closing>
       </DialogSurface>
     </FluentDialog>
   );
+}
+
+/** A click beside the dialog leaves the focus in it. */
+function keepFocus(event: MouseEvent): void {
+  event.preventDefault();
+}
+
+/** Keeps the focus in the dialog, where the Escape key is heard, and puts it back to what opened the dialog. */
+function Focus({ busy }: { busy: boolean }): ReactNode {
+  const marker = useRef<HTMLSpanElement>(null);
+  useLayoutEffect(() => {
+    const opener = openerOf(document.activeElement);
+    return () => {
+      setTimeout(() => isFocusLost() && opener?.focus());
+    };
+  }, []);
+  useEffect(() => {
+    // A button that turns grey is another element, and takes the focus with it.
+    if (isFocusLost()) {
+      marker.current?.closest<HTMLElement>("[role$=dialog]")?.focus();
+    }
+  }, [busy]);
+  return <span ref={marker} hidden />;
+}
+
+function isFocusLost(): boolean {
+  return document.activeElement === document.body;
+}
+
+/** What is there when the dialog is closed: not an item of a menu, but the button of the menu. */
+function openerOf(focused: Element | null): HTMLElement | null {
+  const menu = focused?.closest("[role=menu]");
+  const opener = menu ? document.getElementById(menu.getAttribute("aria-labelledby") ?? "") : focused;
+  return opener instanceof HTMLElement ? opener : null;
 }
 
 export interface DialogInsideProps {

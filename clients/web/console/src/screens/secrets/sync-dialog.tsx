@@ -6,7 +6,7 @@ import { useEffect, useRef, useState, type ReactElement, type ReactNode } from "
 
 import { useClient } from "../../api/connection";
 import { useLookAgain } from "../../api/hooks";
-import { CloseButton, Dialog } from "../../ui/dialog";
+import { Dialog } from "../../ui/dialog";
 import { count } from "../../ui/words";
 import { syncMany, tally, type Outcome, type Outcomes } from "./sync-many";
 
@@ -41,13 +41,14 @@ export function SyncDialog({ sync, skipped }: SyncDialogProps): ReactNode {
       actions={
         <>
           {!running && again.length > 0 && <Button onClick={() => run(again)}>Try {again.length === 1 ? "it" : "them"} again</Button>}
-          {running ? (
-            <Button onClick={stop} disabledFocusable={waiting === 0}>
-              Stop
-            </Button>
-          ) : (
-            <CloseButton appearance="primary">Close</CloseButton>
-          )}
+          {/* One button, which keeps the focus when its work changes. */}
+          <Button
+            appearance={running ? "secondary" : "primary"}
+            disabledFocusable={running && waiting === 0}
+            onClick={running ? stop : close}
+          >
+            {running ? "Stop" : "Close"}
+          </Button>
         </>
       }
     >
