@@ -17,7 +17,8 @@ interface Connection {
 /** How long the page may be hidden before its watch ends. */
 const HIDDEN_MS = 10_000;
 
-const ConnectionContext = createContext<Connection | undefined>(undefined);
+/** For `ConnectionProvider`, and what tests put in its place. */
+export const ConnectionContext = createContext<Connection | undefined>(undefined);
 
 /** Connects all that is below as whoever began this page; what is known is theirs alone. */
 export function ConnectionProvider({ session, page, children }: { session: Session; page: number; children: ReactNode }): ReactNode {

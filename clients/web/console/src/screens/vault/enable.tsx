@@ -6,41 +6,43 @@ import type { ReactNode } from "react";
 
 import { useChange } from "../../api/change";
 import { useClient } from "../../api/connection";
+import { useLiveSecrets } from "../../api/hooks";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
-import { reachedBy, type Referrer } from "./who";
+import { reachOf, wordsOfReach, type Standing } from "./reach";
+import type { Referrer } from "./who";
 
 interface EnableProps {
   readonly id: string;
   readonly version: VaultSecretVersion;
-  readonly isLatest: boolean;
+  readonly standing: Standing;
   readonly referrers: readonly Referrer[];
+  /** The synced secrets that refer to some version of it, nobody sees which. */
+  readonly unseen: readonly string[];
   readonly onClose: () => void;
 }
 
 /** Asks first, with what it means for the edge. */
-export function EnableDialog({ id, version: chosen, isLatest, referrers, onClose }: EnableProps): ReactNode {
+export function EnableDialog({ id, version: chosen, standing, referrers, unseen, onClose }: EnableProps): ReactNode {
   const client = useClient();
   const notify = useNotify();
+  const { status } = useLiveSecrets();
   const name = `vaultSecrets/${id}`;
   const version = idOf(chosen.name);
   const enabled = !chosen.enabled;
   const verb = enabled ? "Enable" : "Disable";
   const changing = useChange((_: undefined, requestId) => client.updateVaultSecret(name, { enabled }, { version, requestId }), {
-    onDone: () => {
-      notify.done(`The version ${version} of ${id} is ${enabled ? "enabled" : "disabled"}.`);
-      onClose();
-    },
+    onDone: () => notify.done(`The version ${version} of ${id} is ${enabled ? "enabled" : "disabled"}.`),
+    after: onClose,
   });
-  const reached = [...new Set(reachedBy(version, isLatest, referrers).map((referrer) => referrer.id))];
   return (
     <Dialog
       onClose={onClose}
       busy={changing.isPending}
-      title={`${verb} ${isLatest ? "the latest version" : "a version"} of ${id}?`}
+      title={`${verb} ${standing === "latest" ? "the latest version" : "a version"} of ${id}?`}
       actions={
         <>
           <CommandsButton
@@ -68,10 +70,12 @@ export function EnableDialog({ id, version: chosen, isLatest, referrers, onClose
       ) : (
         <Text>
           A disabled version is no longer read, by nobody. The edge keeps the value that it has; what refers to the version is
-          Degraded with the reason VaultSecretDisabled until it is enabled{isLatest && " or there is a new version"}.
+          Degraded with the reason VaultSecretDisabled until it is enabled{standing !== "older" && " or there is a new version"}.
         </Text>
       )}
-      <Text>{reached.length === 0 ? "No synced secret refers to it." : `It reaches ${reached.join(", ")}.`}</Text>
+      {wordsOfReach(reachOf(version, standing, referrers, unseen), status).map((words) => (
+        <Text key={words}>{words}</Text>
+      ))}
       {changing.error !== null && <Problem error={changing.error} />}
     </Dialog>
   );

@@ -28,16 +28,22 @@ const useStyles = makeStyles({
   line: { display: "inline-flex", flexWrap: "wrap", alignItems: "center", gap: tokens.spacingHorizontalS },
 });
 
-/** `latest`: the version that those have at the edge that follow; empty where it is not known. */
-export function Referrers({ referrers, latest = "" }: { referrers: readonly Referrer[]; latest?: string }): ReactNode {
+interface ReferrersProps {
+  readonly referrers: readonly Referrer[];
+  /** Those, by id, that the service names, and whose references are not seen. */
+  readonly unseen?: readonly string[];
+  /** The version that those have at the edge that follow; empty where it is not known. */
+  readonly latest?: string;
+}
+
+export function Referrers({ referrers, unseen = [], latest = "" }: ReferrersProps): ReactNode {
   const styles = useStyles();
   const { status } = useLiveSecrets();
   const isKnown = status === "live" || status === "interrupted";
   return (
     <Section title="Synced secrets that refer to it">
-      {referrers.length === 0 ? (
-        <Text>{isKnown ? "Nobody syncs it." : "Who syncs it is not known yet."}</Text>
-      ) : (
+      {referrers.length === 0 && unseen.length === 0 && <Text>{isKnown ? "Nobody syncs it." : "Who syncs it is not known yet."}</Text>}
+      {referrers.length > 0 && (
         <div className={styles.scroller} tabIndex={0} role="group" aria-label="Synced secrets that refer to it, as a table">
           <Table aria-label="Synced secrets that refer to it" className={styles.table}>
             <TableHeader>
@@ -71,8 +77,22 @@ export function Referrers({ referrers, latest = "" }: { referrers: readonly Refe
           </Table>
         </div>
       )}
+      {unseen.length > 0 && (
+        <Text>
+          The service {referrers.length > 0 && "also "}names <Names ids={unseen} />; what they take of it can’t be seen.
+        </Text>
+      )}
     </Section>
   );
+}
+
+function Names({ ids }: { ids: readonly string[] }): ReactNode {
+  return ids.map((id, index) => [
+    index > 0 && ", ",
+    <Link key={id} to="/secrets/$id" params={{ id }}>
+      {id}
+    </Link>,
+  ]);
 }
 
 function EdgeVersion({ referrer: { synced, pinned, secret }, latest }: { referrer: Referrer; latest: string }): ReactNode {

@@ -1,10 +1,10 @@
 /** One secret in the vault, without its value. */
 import { makeStyles, MessageBar, MessageBarBody, MessageBarTitle, Spinner, Text, tokens } from "@fluentui/react-components";
 import { AddRegular, ArrowSyncRegular, EditRegular, HistoryRegular } from "@fluentui/react-icons";
-import { NotFoundError, SecretServiceError, type VaultSecret as VaultSecretMessage, type VaultSecretVersion } from "@iotoperations/secret-service-client";
+import { idOf, NotFoundError, SecretServiceError, type VaultSecret as VaultSecretMessage, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useParams } from "@tanstack/react-router";
-import { useMemo, useState, type ReactNode } from "react";
+import { useEffect, useEffectEvent, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { useLiveSecrets, useVaultSecret, useVaultSecretVersions } from "../../api/hooks";
 import { Link, LinkButton } from "../../app/navigation";
@@ -24,6 +24,7 @@ import { ChangeDialog } from "./change";
 import { EnableDialog } from "./enable";
 import { NewVersion } from "./new-version";
 import { RecoverCommands, useRecovery } from "./recover";
+import { standingOf, unseenOf } from "./reach";
 import { Referrers } from "./referrers";
 import { linesOfTags } from "./tags";
 import { VaultProblem } from "./vault-problem";
@@ -109,6 +110,21 @@ function useReferrers(id: string): readonly Referrer[] {
   return useMemo(() => referrersOf(`vaultSecrets/${id}`, secrets), [id, secrets]);
 }
 
+/** Those that the service names, and that aren't seen to refer to it. It is asked again when others refer to it than before. */
+function useUnseen(secret: VaultSecretMessage, referrers: readonly Referrer[], lookAgain: () => void): readonly string[] {
+  const live = useLiveSecrets();
+  const seen = [...new Set(referrers.map((referrer) => referrer.id))].join(" ");
+  const before = useRef(seen);
+  const again = useEffectEvent(lookAgain);
+  useEffect(() => {
+    if (before.current !== seen) {
+      before.current = seen;
+      again();
+    }
+  }, [seen]);
+  return useMemo(() => unseenOf(secret, referrers, live), [secret, referrers, live]);
+}
+
 type Open = { readonly what: "version" } | { readonly what: VersionAction; readonly version: VaultSecretVersion | undefined };
 
 interface SecretProps {
@@ -121,6 +137,7 @@ interface SecretProps {
 function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
   const versions = useVaultSecretVersions(id);
   const referrers = useReferrers(id);
+  const unseen = useUnseen(secret, referrers, onRetry);
   const [open, setOpen] = useState<Open>();
   const listed = newestFirst(versions.data?.pages.flatMap((page) => page.versions) ?? []);
   const latest = latestOf(listed, secret);
@@ -133,7 +150,7 @@ function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
     >
       {error !== null && <VaultProblem error={error} title="It can’t be read again; this is as it was before." onRetry={onRetry} />}
       <Attributes secret={secret} />
-      <Referrers referrers={referrers} latest={latest} />
+      <Referrers referrers={referrers} unseen={unseen} latest={latest} />
       <Versions
         query={versions}
         versions={listed}
@@ -149,7 +166,14 @@ function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
         <ChangeDialog id={id} secret={secret} version={open.version ?? latestVersion} isLatest={isLatest(open.version, latest)} onClose={() => setOpen(undefined)} />
       )}
       {open?.what === "enable" && open.version !== undefined && (
-        <EnableDialog id={id} version={open.version} isLatest={isLatest(open.version, latest)} referrers={referrers} onClose={() => setOpen(undefined)} />
+        <EnableDialog
+          id={id}
+          version={open.version}
+          standing={standingOf(idOf(open.version.name), latest)}
+          referrers={referrers}
+          unseen={unseen}
+          onClose={() => setOpen(undefined)}
+        />
       )}
     </Page>
   );

@@ -17,7 +17,7 @@ import { idOf, type VaultSecretVersion } from "@iotoperations/secret-service-cli
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import type { ReactNode } from "react";
 
-import type { useVaultSecretVersions } from "../../api/hooks";
+import { useLiveSecrets, type useVaultSecretVersions } from "../../api/hooks";
 import { Link } from "../../app/navigation";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
@@ -54,6 +54,7 @@ interface VersionsProps {
 export function Versions({ id, query, versions, latest, referrers, managed, onAction }: VersionsProps): ReactNode {
   const styles = useStyles();
   const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage, dataUpdatedAt } = query;
+  const { heard } = useLiveSecrets();
   const { byVersion, elsewhere } = atEdge(versions, referrers, latest);
   const parent = `vaultSecrets/${id}`;
   return (
@@ -82,7 +83,7 @@ export function Versions({ id, query, versions, latest, referrers, managed, onAc
                     key={version.name}
                     version={version}
                     isLatest={idOf(version.name) === latest}
-                    edge={byVersion.get(idOf(version.name))}
+                    edge={heard === 0 ? "not known" : byVersion.get(idOf(version.name))}
                     managed={managed}
                     parent={parent}
                     onAction={onAction}
@@ -117,7 +118,7 @@ export function Versions({ id, query, versions, latest, referrers, managed, onAc
 interface RowProps {
   readonly version: VaultSecretVersion;
   readonly isLatest: boolean;
-  readonly edge: AtEdge | undefined;
+  readonly edge: AtEdge | "not known" | undefined;
   readonly managed: string | undefined;
   readonly parent: string;
   readonly onAction: VersionsProps["onAction"];
@@ -168,7 +169,10 @@ function Row({ version, isLatest, edge, managed, parent, onAction }: RowProps): 
 }
 
 /** Which synced secrets have a version, and which shall have it. */
-function Edge({ edge }: { edge: AtEdge | undefined }): ReactNode {
+function Edge({ edge }: { edge: AtEdge | "not known" | undefined }): ReactNode {
+  if (edge === "not known") {
+    return "Not known";
+  }
   if (edge === undefined || (edge.here.length === 0 && edge.wanted.length === 0)) {
     return "-";
   }

@@ -3,7 +3,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { SyncedSecretSchema, VaultSecretVersionSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
-import { atEdge, latestOf, newestFirst, reachedBy, referrersOf, syncedByOf, syncersOf } from "./who";
+import { atEdge, latestOf, newestFirst, referrersOf, syncedByOf, syncersOf } from "./who";
 
 const pump = create(SyncedSecretSchema, {
   name: "syncedSecrets/pump-7",
@@ -35,12 +35,6 @@ test("the latest version is the one of the vault secret's own time, or it can't 
   expect(latestOf([...versions, version("twin", "2026-02-01T00:00:00Z")], { createTime: at("2026-02-01T00:00:00Z") })).toBe("");
   expect(latestOf(versions, { createTime: at("2026-03-01T00:00:00Z") })).toBe("");
   expect(newestFirst(versions).map(({ name }) => name.slice(-3))).toEqual(["new", "old"]);
-});
-
-test("a change of a version reaches what is pinned to it, and of the latest what follows", () => {
-  const referrers = referrersOf("vaultSecrets/pass", [pump, oven]);
-  expect(reachedBy("old", false, referrers).map(({ id }) => id)).toEqual(["oven"]);
-  expect(reachedBy("new", true, referrers).map(({ id }) => id)).toEqual(["pump-7"]);
 });
 
 test("who syncs it is as it is watched, and otherwise as the list said", () => {

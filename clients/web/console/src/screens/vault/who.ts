@@ -80,11 +80,6 @@ export function atEdge(
   return { byVersion, elsewhere: referrers.filter(({ synced }) => synced !== "" && !ids.includes(synced)) };
 }
 
-/** The references that a change of a version reaches: those that follow it, being the latest, or are pinned to it. */
-export function reachedBy(version: string, isLatest: boolean, referrers: readonly Referrer[]): readonly Referrer[] {
-  return referrers.filter(({ pinned }) => pinned === version || (isLatest && pinned === ""));
-}
-
 /**
  * The latest version, which the vault secret's own attributes are those of; empty where it can't be told: the vault lists versions in the
  * order of their ids, and two of one second look the same.
