@@ -1,7 +1,7 @@
 /** Dates, content type and tags of a version; its value stays. */
-import { Field, Input, Spinner, Text, Textarea } from "@fluentui/react-components";
+import { Field, Input, makeStyles, MessageBar, MessageBarBody, Spinner, Text, Textarea, tokens } from "@fluentui/react-components";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { idOf, type VaultSecret, type VaultSecretVersion } from "@iotoperations/secret-service-client";
+import { idOf, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useState, type ReactNode } from "react";
 
@@ -16,8 +16,14 @@ import { CommandsButton } from "../../ui/commands";
 import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
-import { attributesOf, changesOf, flagsOf, pathsOf, type Attributes } from "./changes";
+import { attributesOf, changesOf, flagsOf, pathsOf, rebased, type Attributes } from "./changes";
+import type { Standing } from "./reach";
+import { MeanwhileError, saveAttributes, type Wanted } from "./save-attributes";
 import { linesOfTags } from "./tags";
+
+const useStyles = makeStyles({
+  fields: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, margin: 0, padding: 0, border: 0, minWidth: 0 },
+});
 
 const DAY_MS = 86_400_000;
 
@@ -29,81 +35,109 @@ type Entered = Omit<Attributes, "notBeforeTime" | "expireTime"> & {
 
 interface ChangeProps {
   readonly id: string;
-  readonly secret: VaultSecret;
-  /** The latest one where left out. */
-  readonly version: VaultSecretVersion | undefined;
-  readonly isLatest: boolean;
+  /** As it was when somebody chose it: another one that comes to be the latest is not the one they mean. */
+  readonly version: VaultSecretVersion;
+  /** Whether it still is the latest. */
+  readonly standing: Standing;
   readonly onClose: () => void;
 }
 
-export function ChangeDialog({ id, secret, version: chosen, isLatest, onClose }: ChangeProps): ReactNode {
-  const form = useForm({ id, secret, version: chosen, isLatest, onClose });
-  const { changing, changes, version } = form;
+export function ChangeDialog({ id, version: chosen, standing, onClose }: ChangeProps): ReactNode {
+  const styles = useStyles();
+  const form = useForm(id, chosen, onClose);
+  const { changing, held, changes } = form;
+  const [name, version] = [`vaultSecrets/${id}`, idOf(chosen.name)];
+  const [began] = useState(standing);
   return (
     <Dialog
       onClose={onClose}
       stays
       busy={changing.isPending}
-      title={`Change ${isLatest ? "the latest version" : "a version"} of ${id}`}
+      title={`Change ${standing === "latest" ? "the latest version" : "a version"} of ${id}`}
       actions={
         <>
           {form.problem === undefined && (
             <CommandsButton
               method={SecretService.method.updateVaultSecret}
-              request={requestOf(secret.name, version, changes)}
-              words={["vault", "update", id, ...(version === "" ? [] : ["--version", version]), ...flagsOf(chosen ?? secret, changes)]}
+              request={requestOf(name, version, changes)}
+              words={["vault", "update", id, "--version", version, ...flagsOf(held, changes)]}
             />
           )}
           <CloseButton>Cancel</CloseButton>
           <ActionButton
             appearance="primary"
             method="UpdateVaultSecret"
-            resource={secret.name}
+            resource={name}
             unless={changing.isPending ? "It is being changed." : form.problem}
             icon={changing.isPending ? <Spinner size="tiny" /> : null}
-            onClick={() => changing.mutate({ changes, revision: JSON.stringify(changes) })}
+            onClick={form.save}
           >
             Save
           </ActionButton>
         </>
       }
     >
-      {version !== "" && <Text>Version {version}. Its value stays.</Text>}
-      <Fields form={form} />
+      <Text>Version {version}. Its value stays.</Text>
+      {began === "latest" && standing !== "latest" && (
+        <MessageBar intent="warning" layout="multiline" role="alert">
+          <MessageBarBody>Somebody added a newer version meanwhile. This still changes the version above, and no other.</MessageBarBody>
+        </MessageBar>
+      )}
+      {/* What is changed once it is being saved would be lost. */}
+      <fieldset className={styles.fields} disabled={changing.isPending}>
+        <Fields form={form} />
+      </fieldset>
       {changing.error !== null && <Problem error={changing.error} />}
     </Dialog>
   );
 }
 
-function useForm({ id, secret, version: chosen, onClose }: ChangeProps) {
+function useForm(id: string, chosen: VaultSecretVersion, onClose: () => void) {
   const client = useClient();
   const notify = useNotify();
   // As it was when the dialog opened: what is another then is what somebody changed here.
-  const [held] = useState(chosen ?? secret);
+  const [held, setHeld] = useState(chosen);
   const [fields, setFields] = useState<Entered>(() => attributesOf(held));
   const [tagLines, setTagLines] = useState(() => linesOfTags(held.tags).join("\n"));
-  const version = chosen === undefined ? "" : idOf(chosen.name);
   const { tags, problem: tagProblem } = tagsOf(tagLines);
   const [notBeforeTime, expireTime] = [fields.notBeforeTime ?? undefined, fields.expireTime ?? undefined];
-  const changes = changesOf(held, { ...fields, notBeforeTime, expireTime, tags });
-  const dates = checkedDates(notBeforeTime, expireTime);
+  const after: Attributes = { contentType: fields.contentType, notBeforeTime, expireTime, tags };
+  const changes = changesOf(held, after);
   const changing = useChange(
-    (input: { changes: Partial<Attributes>; revision: string }, requestId) =>
-      client.updateVaultSecret(secret.name, input.changes, { version, requestId }),
-    {
-      onDone: () => {
-        notify.done(`The attributes of ${id} were changed.`);
-        onClose();
-      },
+    async ({ wanted }: { wanted: Wanted; revision: string }, requestId) => {
+      try {
+        await saveAttributes(client, wanted, requestId);
+      } catch (error) {
+        if (error instanceof MeanwhileError) {
+          const together = rebased(wanted.before, wanted.after, error.now);
+          setHeld(error.now);
+          setFields(together);
+          setTagLines(linesOfTags(together.tags).join("\n"));
+        }
+        throw error;
+      }
     },
+    { onDone: () => notify.done(`The attributes of ${id} were changed.`), after: onClose },
   );
-  const isGone =
-    (held.notBeforeTime !== undefined && fields.notBeforeTime === undefined) || (held.expireTime !== undefined && fields.expireTime === undefined);
-  const gone = isGone ? "The vault takes no date away from a version: add a new version without it." : undefined;
-  const nothing = pathsOf(changes).length === 0 ? "Nothing is changed yet." : undefined;
+  const save = (): void => {
+    const wanted = { name: `vaultSecrets/${id}`, before: held, after };
+    changing.mutate({ wanted, revision: JSON.stringify([attributesOf(held), after]) });
+  };
   const change = (changed: Partial<Entered>): void => setFields((before) => ({ ...before, ...changed }));
-  const undated = fields.notBeforeTime === null || fields.expireTime === null ? "Say when." : undefined;
-  return { fields, change, tagLines, setTagLines, tagProblem, dates, gone, changes, changing, version, problem: undated ?? gone ?? dates.error ?? tagProblem ?? nothing };
+  const { gone, dates, problem } = problemsOf(held, fields, changes);
+  const nothing = pathsOf(changes).length === 0 ? "Nothing is changed yet." : undefined;
+  return { held, fields, change, tagLines, setTagLines, tagProblem, dates, gone, changes, changing, save, problem: problem ?? tagProblem ?? nothing };
+}
+
+/** What is wrong with the dates. Those that were wrong before keep nobody from changing something else. */
+function problemsOf(held: VaultSecretVersion, { notBeforeTime, expireTime }: Entered, changes: Partial<Attributes>) {
+  const isGone = (held.notBeforeTime !== undefined && notBeforeTime === undefined) || (held.expireTime !== undefined && expireTime === undefined);
+  const gone = isGone ? "The vault takes no date away from a version: add a new version without it." : undefined;
+  const undated = notBeforeTime === null || expireTime === null ? "Say when." : undefined;
+  const { error, warning } = checkedDates(notBeforeTime ?? undefined, expireTime ?? undefined);
+  const isChanged = "notBeforeTime" in changes || "expireTime" in changes;
+  const dates = { error: isChanged ? error : undefined, warning: isChanged ? warning : (error ?? warning) };
+  return { gone, dates, problem: undated ?? gone ?? dates.error };
 }
 
 function Fields({ form }: { form: ReturnType<typeof useForm> }): ReactNode {

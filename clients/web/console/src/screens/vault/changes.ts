@@ -38,6 +38,41 @@ export function changesOf(before: Held, after: Attributes): Partial<Attributes> 
   };
 }
 
+/** What is wanted, on top of what is there now: what was not changed here is as somebody else has it by now. */
+export function rebased(before: Held, after: Attributes, now: Held): Attributes {
+  const mine = changesOf(before, after);
+  const theirs = attributesOf(now);
+  const changed = changedTags(ownTags(before.tags), after.tags);
+  const [kept, put] = [Object.entries(theirs.tags), Object.entries(after.tags)];
+  const tags = [...kept.filter(([name]) => !changed.includes(name)), ...put.filter(([name]) => changed.includes(name))];
+  return { ...theirs, ...mine, tags: Object.fromEntries(tags) };
+}
+
+/** What somebody else changed meanwhile that was changed here, too, and otherwise: as it is now. */
+export function conflictsOf(before: Held, after: Attributes, now: Held): string[] {
+  const mine = changesOf(before, after);
+  const [held, theirs] = [ownTags(before.tags), ownTags(now.tags)];
+  const both = (name: "notBeforeTime" | "expireTime"): boolean =>
+    name in mine && isOther(now[name], after[name]) && isOther(before[name], attributesOf(now)[name]);
+  const tags = changedTags(held, after.tags).filter((name) => theirs[name] !== held[name] && theirs[name] !== after.tags[name]);
+  return [
+    ...("contentType" in mine && now.contentType !== before.contentType && now.contentType !== after.contentType
+      ? [`content type ${now.contentType === "" ? "none" : `“${now.contentType}”`}`]
+      : []),
+    ...(both("notBeforeTime") ? [`activation date ${textOf(now.notBeforeTime)}`] : []),
+    ...(both("expireTime") ? [`expiration date ${textOf(now.expireTime)}`] : []),
+    ...tags.map((name) => (theirs[name] === undefined ? `no tag “${name}”` : `tag “${name}=${theirs[name]}”`)),
+  ];
+}
+
+function changedTags(before: Readonly<Record<string, string>>, after: Readonly<Record<string, string>>): readonly string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((name) => before[name] !== after[name]);
+}
+
+function textOf(time: Timestamp | undefined): string {
+  return time === undefined ? "none" : timestampDate(time).toISOString();
+}
+
 /** To the minute, as people enter them. */
 function isOther(before: Timestamp | undefined, after: Date | undefined): boolean {
   const minute = (ms: number): number => Math.floor(ms / 60_000);

@@ -125,7 +125,8 @@ function useUnseen(secret: VaultSecretMessage, referrers: readonly Referrer[], l
   return useMemo(() => unseenOf(secret, referrers, live), [secret, referrers, live]);
 }
 
-type Open = { readonly what: "version" } | { readonly what: VersionAction; readonly version: VaultSecretVersion | undefined };
+/** With the version as it was when somebody chose it: which one is the latest may be another by the time they have decided. */
+type Open = { readonly what: "version" } | { readonly what: VersionAction; readonly version: VaultSecretVersion };
 
 interface SecretProps {
   readonly id: string;
@@ -146,7 +147,15 @@ function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
     <Page
       title={id}
       subtitle="Vault secret"
-      actions={<Actions id={id} secret={secret} onOpen={(what) => setOpen(what === "version" ? { what } : { what, version: undefined })} />}
+      actions={
+        <Actions
+          id={id}
+          secret={secret}
+          latest={latestVersion}
+          onVersion={() => setOpen({ what: "version" })}
+          onChange={(version) => setOpen({ what: "change", version })}
+        />
+      }
     >
       {error !== null && <VaultProblem error={error} title="It can’t be read again; this is as it was before." onRetry={onRetry} />}
       <Attributes secret={secret} />
@@ -163,9 +172,9 @@ function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
       <Certificates referrers={referrers} />
       {open?.what === "version" && <NewVersion id={id} secret={secret} onClose={() => setOpen(undefined)} />}
       {open?.what === "change" && (
-        <ChangeDialog id={id} secret={secret} version={open.version ?? latestVersion} isLatest={isLatest(open.version, latest)} onClose={() => setOpen(undefined)} />
+        <ChangeDialog id={id} version={open.version} standing={standingOf(idOf(open.version.name), latest)} onClose={() => setOpen(undefined)} />
       )}
-      {open?.what === "enable" && open.version !== undefined && (
+      {open?.what === "enable" && (
         <EnableDialog
           id={id}
           version={open.version}
@@ -179,27 +188,32 @@ function Secret({ id, secret, error, onRetry }: SecretProps): ReactNode {
   );
 }
 
-function isLatest(version: VaultSecretVersion | undefined, latest: string): boolean {
-  return version === undefined || version.name.endsWith(`/${latest}`);
-}
-
 interface ActionsProps {
   readonly id: string;
   readonly secret: VaultSecretMessage;
-  readonly onOpen: (what: "version" | "change") => void;
+  /** Its latest version, as far as that can be told. */
+  readonly latest: VaultSecretVersion | undefined;
+  readonly onVersion: () => void;
+  readonly onChange: (version: VaultSecretVersion) => void;
 }
 
-function Actions({ id, secret, onOpen }: ActionsProps): ReactNode {
+function Actions({ id, secret, latest, onVersion, onChange }: ActionsProps): ReactNode {
   const unless = secret.managed ? MANAGED : undefined;
   return (
     <>
       <LinkButton to="/new" search={{ vaultSecret: [id] }} appearance="primary" icon={<ArrowSyncRegular />}>
         Sync it
       </LinkButton>
-      <ActionButton icon={<AddRegular />} method="AddVaultSecretVersion" resource={secret.name} unless={unless} onClick={() => onOpen("version")}>
+      <ActionButton icon={<AddRegular />} method="AddVaultSecretVersion" resource={secret.name} unless={unless} onClick={onVersion}>
         New version
       </ActionButton>
-      <ActionButton icon={<EditRegular />} method="UpdateVaultSecret" resource={secret.name} unless={unless} onClick={() => onOpen("change")}>
+      <ActionButton
+        icon={<EditRegular />}
+        method="UpdateVaultSecret"
+        resource={secret.name}
+        unless={unless ?? (latest === undefined ? "Which version is the latest can’t be told yet: change one in the list below." : undefined)}
+        onClick={() => latest && onChange(latest)}
+      >
         Change attributes
       </ActionButton>
       <CommandsButton
