@@ -207,16 +207,17 @@ interface EntryDialogProps {
   readonly lists: readonly CertificateList[];
 }
 
-/** What was chosen of an entry, as the entry is now. */
+/** What was chosen of an entry. Its facts are shown as they are now; what is decided is about the entry as it was chosen. */
 function EntryDialog({ open: { what, entry: chosen }, onOpen, lists }: EntryDialogProps): ReactNode {
-  const entry = entriesOf(lists).find(({ id }) => id === chosen.id) ?? chosen;
+  const now = entriesOf(lists).find(({ id }) => id === chosen.id);
+  const entry = now ?? chosen;
   const close = (): void => onOpen(undefined);
   switch (what) {
     case "details":
       return <DetailsDialog entry={entry} onClose={close} onAction={(next) => onOpen({ what: next, entry })} />;
     case "replace":
-      return <ReplaceDialog entry={entry} onClose={close} />;
+      return <ReplaceDialog entry={chosen} now={now} onClose={close} />;
     case "remove":
-      return <RemoveDialog entry={entry} onClose={close} />;
+      return <RemoveDialog entry={chosen} now={now} onClose={close} />;
   }
 }

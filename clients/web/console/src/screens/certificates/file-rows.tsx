@@ -26,24 +26,29 @@ const useStyles = makeStyles({
 interface PickerProps {
   readonly onFiles: (files: readonly File[]) => void;
   readonly multiple?: boolean;
+  /** Whether nothing is taken now. */
+  readonly disabled?: boolean;
 }
 
 /** Where files are dropped or chosen. */
-export function FilePicker({ onFiles, multiple = false }: PickerProps): ReactNode {
+export function FilePicker({ onFiles, multiple = false, disabled = false }: PickerProps): ReactNode {
   const styles = useStyles();
   const input = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const drop = (event: DragEvent): void => {
     event.preventDefault();
     setOver(false);
-    onFiles([...event.dataTransfer.files].slice(0, multiple ? undefined : 1));
+    // Dropped all the same: else the browser would leave the page to show it.
+    if (!disabled) {
+      onFiles([...event.dataTransfer.files].slice(0, multiple ? undefined : 1));
+    }
   };
   return (
     <div
       className={over ? `${styles.drop} ${styles.over}` : styles.drop}
       onDragOver={(event) => {
         event.preventDefault();
-        setOver(true);
+        setOver(!disabled);
       }}
       onDragLeave={() => setOver(false)}
       onDrop={drop}

@@ -4,22 +4,19 @@ import { idOf, type Reference } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useRef, useState, type ReactNode } from "react";
 
-import { useChange } from "../../api/change";
-import { useClient } from "../../api/connection";
 import { PickOptions } from "../../references/pick-options";
 import { ENCODING_NAMES, PART_NAMES, pickedReferenceOf, type VaultPick } from "../../references/vault-pick";
 import { VaultPickerDialog } from "../../references/vault-picker";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { CloseButton, Dialog } from "../../ui/dialog";
-import { useNotify } from "../../ui/notify";
+import { Frozen } from "../../ui/frozen";
 import { Problem } from "../../ui/problem";
-import { addEntries } from "./changes";
 import { problemOfKey } from "./files";
 import { ListField, problemOfList } from "./list-field";
 import { unchangeable, type CertificateList } from "./lists";
 import { purposeOf } from "./names";
-import { wordsOfOutcome } from "./outcome";
+import { useAdding } from "./use-adding";
 
 interface FromVaultProps {
   readonly lists: readonly CertificateList[];
@@ -52,22 +49,14 @@ export function proposedKey({ vaultSecret, contentType = "" }: Pick<VaultPick, "
 }
 
 function EntryOfPick({ lists, list: first, pick, onChange, onClose }: FromVaultProps & { pick: VaultPick; onChange: (pick: VaultPick) => void }): ReactNode {
-  const client = useClient();
-  const notify = useNotify();
   const [list, setList] = useState(first);
   const [key, setKey] = useState(() => proposedKey(pick));
   const secret = lists.find(({ id }) => id === list)?.secret;
-  const keyProblem = problemOfKey(key, secret?.references.map((reference) => reference.key) ?? []);
+  const { adding, mayBeThere } = useAdding(onClose);
   const reference = pickedReferenceOf(key, pick);
-  const adding = useChange(
-    ({ entries }: { entries: readonly Reference[]; revision: string }, requestId) => addEntries(client, list, entries, { requestId }),
-    {
-      onDone: (result) => {
-        notify.done(`${key} was added to ${list}.`, wordsOfOutcome(result));
-        onClose();
-      },
-    },
-  );
+  const revision = JSON.stringify([list, reference]);
+  const taken = mayBeThere(revision) ? [] : (secret?.references.map((one) => one.key) ?? []);
+  const keyProblem = problemOfKey(key, taken);
   const problem = problemOfList(list) ?? keyProblem ?? unchangeable(secret);
   return (
     <Dialog
@@ -86,18 +75,20 @@ function EntryOfPick({ lists, list: first, pick, onChange, onClose }: FromVaultP
             resource={`syncedSecrets/${list}`}
             unless={adding.isPending ? "It is being added." : problem}
             icon={adding.isPending ? <Spinner size="tiny" /> : null}
-            onClick={() => adding.mutate({ entries: [reference], revision: JSON.stringify([list, reference]) })}
+            onClick={() => adding.mutate({ list, entries: [reference], revision })}
           >
             Add to the list
           </ActionButton>
         </>
       }
     >
-      <ListField lists={lists} value={list} onChange={setList} />
-      <Field label="Name in the list" required {...(keyProblem !== undefined && { validationMessage: keyProblem })}>
-        <Input value={key} onChange={(_, { value }) => setKey(value)} />
-      </Field>
-      <PickOptions pick={pick} onChange={onChange} />
+      <Frozen when={adding.isPending}>
+        <ListField lists={lists} value={list} onChange={setList} />
+        <Field label="Name in the list" required {...(keyProblem !== undefined && { validationMessage: keyProblem })}>
+          <Input value={key} onChange={(_, { value }) => setKey(value)} />
+        </Field>
+        <PickOptions pick={pick} onChange={onChange} />
+      </Frozen>
       <Text>Its subject, dates and thumbprint are shown once the edge has it: the service reads certificates there.</Text>
       {adding.error !== null && <Problem error={adding.error} />}
     </Dialog>

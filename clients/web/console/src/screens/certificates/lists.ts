@@ -141,6 +141,15 @@ export function endOf({ certificate, expireTime }: SecretReference): Timestamp |
   return earliest(certificate?.expireTime, expireTime);
 }
 
+/** The references, as `id/key`, that follow the latest version of a vault secret; the vault ignores the case of its name. */
+export function followersOf(vaultSecret: string, secrets: readonly SyncedSecret[]): string[] {
+  return secrets.flatMap(({ name, references }) =>
+    references
+      .filter((one) => one.version === "" && one.vaultSecret.toLowerCase() === vaultSecret.toLowerCase())
+      .map(({ key }) => `${idOf(name)}/${key}`),
+  );
+}
+
 /** Why entries of a synced secret can't be changed here; nothing where they can. */
 export function unchangeable(secret: SyncedSecret | undefined): string | undefined {
   return secret?.origin === Origin.UNMANAGED ? "Another tool made it. Adopt it first, or change it with that tool." : undefined;

@@ -2,7 +2,7 @@
 import { Spinner, Text } from "@fluentui/react-components";
 import { idOf, type SecretUsage } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
 import { useChange } from "../../api/change";
 import { useClient } from "../../api/connection";
@@ -13,23 +13,25 @@ import { CommandsButton } from "../../ui/commands";
 import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
-import { removeEntries } from "./changes";
-import { unchangeable, type Entry } from "./lists";
+import { ListChanger } from "./changes";
+import { unchangeable } from "./lists";
+import { meanwhileOf, type EntryProps } from "./meanwhile";
 import { wordsOfOutcome } from "./outcome";
 
-export function RemoveDialog({ entry, onClose }: { entry: Entry; onClose: () => void }): ReactNode {
-  const { list, secret, reference } = entry;
+export function RemoveDialog({ entry, now, onClose }: EntryProps): ReactNode {
+  const { list, reference } = entry;
+  const { secret } = now ?? entry;
   const { key } = reference;
   const client = useClient();
   const notify = useNotify();
-  const removing = useChange((_: undefined, requestId) => removeEntries(client, list.id, [key], requestId), {
-    onDone: (result) => {
-      notify.done(`${key} was removed from ${list.id}.`, `${wordsOfOutcome(result)} The vault keeps ${idOf(reference.vaultSecret)}.`);
-      onClose();
-    },
+  const [changer] = useState(() => new ListChanger(client));
+  const removing = useChange((_: undefined, requestId) => changer.remove(list.id, reference, requestId), {
+    onDone: (result) => notify.done(`${key} was removed from ${list.id}.`, `${wordsOfOutcome(result)} The vault keeps ${idOf(reference.vaultSecret)}.`),
+    after: onClose,
   });
+  const meanwhile = meanwhileOf(removing, reference, now);
   const isLast = secret.references.length === 1;
-  const problem = isLast ? "It is the last entry: delete the list instead." : unchangeable(secret);
+  const problem = meanwhile ?? (isLast ? "It is the last entry: delete the list instead." : unchangeable(secret));
   return (
     <Dialog
       onClose={onClose}
@@ -61,6 +63,7 @@ export function RemoveDialog({ entry, onClose }: { entry: Entry; onClose: () => 
         again.
       </Text>
       <UsersOfList id={list.id} />
+      {meanwhile !== undefined && <Text role="alert">{meanwhile}</Text>}
       {isLast && (
         <Text>
           A list has at least one entry. Delete the whole list on <Link to="/secrets/$id" params={{ id: list.id }}>its page</Link>.

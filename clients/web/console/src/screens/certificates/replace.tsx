@@ -10,20 +10,23 @@ import { useLiveSecrets } from "../../api/hooks";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { CloseButton, Dialog } from "../../ui/dialog";
+import { Frozen } from "../../ui/frozen";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
-import { replaceEntry } from "./changes";
+import { EntryReplacer } from "./changes";
 import { CertificateFacts } from "../../ui/certificate-facts";
 import { FileFacts, FilePicker } from "./file-rows";
 import { readFiles, type ChosenFile } from "./files";
-import { unchangeable, type Entry } from "./lists";
+import { followersOf, unchangeable, type Entry } from "./lists";
+import { meanwhileOf, type EntryProps } from "./meanwhile";
 import { wordsOfOutcome } from "./outcome";
 
-export function ReplaceDialog({ entry, onClose }: { entry: Entry; onClose: () => void }): ReactNode {
+export function ReplaceDialog({ entry, now, onClose }: EntryProps): ReactNode {
   const { reference, secret } = entry;
   const [file, setFile] = useState<ChosenFile>();
   const replacing = useReplacing(entry, onClose);
-  const problem = unchangeable(secret) ?? (file === undefined ? "Choose a file." : file.error);
+  const meanwhile = meanwhileOf(replacing, reference, now);
+  const problem = meanwhile ?? unchangeable(secret) ?? (file === undefined ? "Choose a file." : file.error);
   const take = async (files: readonly File[]): Promise<void> => setFile((await readFiles(files))[0]);
   return (
     <Dialog
@@ -66,8 +69,11 @@ export function ReplaceDialog({ entry, onClose }: { entry: Entry; onClose: () =>
         </>
       )}
       <Subtitle2 as="h3">The new file</Subtitle2>
-      <FilePicker onFiles={(files) => void take(files)} />
-      {file && <FileFacts file={file} />}
+      <Frozen when={replacing.isPending}>
+        <FilePicker disabled={replacing.isPending} onFiles={(files) => void take(files)} />
+        {file && <FileFacts file={file} />}
+      </Frozen>
+      {meanwhile !== undefined && <Text role="alert">{meanwhile}</Text>}
       {replacing.error !== null && <Problem error={replacing.error} />}
     </Dialog>
   );
@@ -76,25 +82,24 @@ export function ReplaceDialog({ entry, onClose }: { entry: Entry; onClose: () =>
 function useReplacing({ list, reference }: Entry, onClose: () => void) {
   const client = useClient();
   const notify = useNotify();
+  const [replacer] = useState(() => new EntryReplacer(client));
   return useChange(
-    ({ file }: { file: ChosenFile; revision: number }, requestId) => replaceEntry(client, list.id, reference, file.bytes, requestId),
+    ({ file }: { file: ChosenFile; revision: number }, requestId) => replacer.replace(list.id, reference, file.bytes, requestId),
     {
-      onDone: (result) => {
-        notify.done(`${reference.key} of ${list.id} has a new version.`, wordsOfOutcome(result));
-        onClose();
-      },
+      onDone: (result) => notify.done(`${reference.key} of ${list.id} has a new version.`, wordsOfOutcome(result)),
+      after: onClose,
     },
   );
 }
 
 /** What else gets the new version, because it follows the same vault secret. */
 function OthersThatFollow({ entry: { reference, secret } }: { entry: Entry }): ReactNode {
-  const { secrets } = useLiveSecrets();
-  const others = secrets.filter(
-    ({ name, references }) =>
-      name !== secret.name && references.some(({ vaultSecret, version }) => vaultSecret === reference.vaultSecret && version === ""),
-  );
-  return others.length === 0 ? null : (
-    <Text>It also reaches what follows the same vault secret: {others.map(({ name }) => idOf(name)).join(", ")}.</Text>
+  const { secrets, status } = useLiveSecrets();
+  const others = followersOf(reference.vaultSecret, secrets).filter((other) => other !== `${idOf(secret.name)}/${reference.key}`);
+  return (
+    <>
+      {others.length > 0 && <Text>It also reaches what follows the same vault secret: {others.join(", ")}.</Text>}
+      {status !== "live" && <Text>What else follows it by now is not known.</Text>}
+    </>
   );
 }

@@ -1,25 +1,21 @@
 /** "Upload Certificate": files into a list, with what they hold shown before anything is sent. */
 import { makeStyles, Spinner, Text, tokens } from "@fluentui/react-components";
-import type { Reference, SyncedSecret } from "@iotoperations/secret-service-client";
 import { referenceInit } from "./requests";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useState, type ReactNode } from "react";
 
-import { useChange } from "../../api/change";
-import { useClient } from "../../api/connection";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { CloseButton, Dialog } from "../../ui/dialog";
-import { useNotify } from "../../ui/notify";
+import { Frozen } from "../../ui/frozen";
 import { Problem } from "../../ui/problem";
-import { count } from "../../ui/words";
-import { addEntries, entryOf } from "./changes";
+import { entryOf } from "./changes";
 import { FilePicker, FileRows } from "./file-rows";
 import { problemOf, readFiles, vaultSecretOfFile, type ChosenFile } from "./files";
 import { ListField, problemOfList } from "./list-field";
 import { unchangeable, type CertificateList } from "./lists";
 import { purposeOf } from "./names";
-import { wordsOfOutcome } from "./outcome";
+import { useAdding } from "./use-adding";
 
 const useStyles = makeStyles({
   content: { gap: tokens.spacingVerticalL },
@@ -61,35 +57,27 @@ export function UploadDialog({ lists, list: first, onClose }: UploadProps): Reac
         </>
       }
     >
-      <ListField lists={lists} value={list} onChange={form.setList} />
-      <FilePicker multiple onFiles={(chosen) => void form.take(chosen)} />
-      {files.length === 0 && <Text>What a file holds is shown here before anything is sent.</Text>}
-      <FileRows list={list} files={files} taken={form.taken} onChange={form.setFiles} />
+      <Frozen when={adding.isPending} className={styles.content}>
+        <ListField lists={lists} value={list} onChange={form.setList} />
+        <FilePicker multiple disabled={adding.isPending} onFiles={(chosen) => void form.take(chosen)} />
+        {files.length === 0 && <Text>What a file holds is shown here before anything is sent.</Text>}
+        <FileRows list={list} files={files} taken={form.taken} onChange={form.setFiles} />
+      </Frozen>
       {adding.error !== null && <Problem error={adding.error} />}
     </Dialog>
   );
 }
 
 function useUpload(lists: readonly CertificateList[], first: string, onClose: () => void) {
-  const client = useClient();
-  const notify = useNotify();
   const [list, setList] = useState(first);
   const [files, setFiles] = useState<readonly ChosenFile[]>([]);
   const secret = lists.find(({ id }) => id === list)?.secret;
-  const taken = secret?.references.map(({ key }) => key) ?? [];
-  const adding = useChange(
-    ({ entries }: { entries: readonly Reference[]; revision: string }, requestId) => addEntries(client, list, entries, { requestId }),
-    {
-      onDone: (result: SyncedSecret) => {
-        notify.done(`${count(files.length, "entry was", "entries were")} added to ${list}.`, wordsOfOutcome(result));
-        onClose();
-      },
-    },
-  );
+  const { adding, mayBeThere } = useAdding(onClose);
+  const revision = [list, ...files.map((file) => `${file.id} ${file.key} ${vaultSecretOfFile(list, file)}`)].join("\n");
+  const taken = mayBeThere(revision) ? [] : (secret?.references.map(({ key }) => key) ?? []);
   const add = (): void => {
     const entries = files.map((file) => entryOf(list, file.key, file.bytes, vaultSecretOfFile(list, file)));
-    const revision = [list, ...files.map((file) => `${file.id} ${file.key} ${vaultSecretOfFile(list, file)}`)].join("\n");
-    adding.mutate({ entries, revision });
+    adding.mutate({ list, entries, revision });
   };
   const take = async (chosen: readonly File[]): Promise<void> => {
     const read = await readFiles(chosen);

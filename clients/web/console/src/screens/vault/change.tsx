@@ -1,5 +1,5 @@
 /** Dates, content type and tags of a version; its value stays. */
-import { Field, Input, makeStyles, MessageBar, MessageBarBody, Spinner, Text, Textarea, tokens } from "@fluentui/react-components";
+import { Field, Input, MessageBar, MessageBarBody, Spinner, Text, Textarea } from "@fluentui/react-components";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { idOf, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
@@ -14,16 +14,13 @@ import { tagsOf } from "../../references/secret-draft";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { CloseButton, Dialog } from "../../ui/dialog";
+import { Frozen } from "../../ui/frozen";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
 import { attributesOf, changesOf, flagsOf, pathsOf, rebased, type Attributes } from "./changes";
 import type { Standing } from "./reach";
 import { MeanwhileError, saveAttributes, type Wanted } from "./save-attributes";
 import { linesOfTags } from "./tags";
-
-const useStyles = makeStyles({
-  fields: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, margin: 0, padding: 0, border: 0, minWidth: 0 },
-});
 
 const DAY_MS = 86_400_000;
 
@@ -43,7 +40,6 @@ interface ChangeProps {
 }
 
 export function ChangeDialog({ id, version: chosen, standing, onClose }: ChangeProps): ReactNode {
-  const styles = useStyles();
   const form = useForm(id, chosen, onClose);
   const { changing, held, changes } = form;
   const [name, version] = [`vaultSecrets/${id}`, idOf(chosen.name)];
@@ -83,10 +79,9 @@ export function ChangeDialog({ id, version: chosen, standing, onClose }: ChangeP
           <MessageBarBody>Somebody added a newer version meanwhile. This still changes the version above, and no other.</MessageBarBody>
         </MessageBar>
       )}
-      {/* What is changed once it is being saved would be lost. */}
-      <fieldset className={styles.fields} disabled={changing.isPending}>
+      <Frozen when={changing.isPending}>
         <Fields form={form} />
-      </fieldset>
+      </Frozen>
       {changing.error !== null && <Problem error={changing.error} />}
     </Dialog>
   );
