@@ -123,3 +123,18 @@ test("A value that is rotated reaches the edge", async ({ page, dev, watched }) 
   await expect.poll(async () => (await dev.cluster.secret("edp5secrets"))?.["password"]).toBe("rotated-9b2e");
   await expectForgotten(page, watched, "rotated-9b2e");
 });
+
+test("What an address has that is no filter is left out: nothing breaks, and nothing is filtered in secret", async ({ page, dev }) => {
+  await withLogin(dev, "edp11secrets");
+  for (const garbage of ["state=bogus", "expiring=yes", "origin=bogus", "utm=1", "search=%7B%22a%22%3A1%7D"]) {
+    await page.goto(`/secrets?${garbage}`);
+    await expect(row(page, "edp11secrets")).toBeVisible();
+    await expect(page).toHaveURL(/\/secrets$/);
+  }
+  for (const garbage of ["/activity?from=garbage", "/activity?hours=1e300", "/certificates?search=[1]", "/vault?search=%7B%7D", "/new?vaultSecret=%7B%7D"]) {
+    await page.goto(garbage);
+    await expect(page).toHaveURL(new RegExp(`${garbage.replace(/\?.*/, "")}$`));
+    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+    await expect(page.getByText("Something broke")).toBeHidden();
+  }
+});
