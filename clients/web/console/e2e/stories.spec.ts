@@ -6,6 +6,7 @@ import type { Dev } from "./support/dev";
 import { expect, test } from "./support/fixtures";
 import { addFromVault, choosePurpose, create, dialogOf, LOGIN, row, storyOfNewReferences } from "./support/story";
 import { expectForgotten } from "./support/values";
+import { UNREACHABLE } from "./support/watched";
 
 const ENDPOINT = ["deviceregistry.microsoft.com/v1", "AssetEndpointProfile"] as const;
 
@@ -122,4 +123,63 @@ test("A value that is rotated reaches the edge", async ({ page, dev, watched }) 
   await expect(dialog).toBeHidden();
   await expect.poll(async () => (await dev.cluster.secret("edp5secrets"))?.["password"]).toBe("rotated-9b2e");
   await expectForgotten(page, watched, "rotated-9b2e");
+});
+
+test("What an address has that is no filter is left out: nothing breaks, and nothing is filtered in secret", async ({ page, dev }) => {
+  await withLogin(dev, "edp11secrets");
+  for (const garbage of ["state=bogus", "expiring=yes", "origin=bogus", "utm=1", "search=%7B%22a%22%3A1%7D"]) {
+    await page.goto(`/secrets?${garbage}`);
+    await expect(row(page, "edp11secrets")).toBeVisible();
+    await expect(page).toHaveURL(/\/secrets$/);
+  }
+  for (const garbage of ["/activity?from=garbage", "/activity?hours=1e300", "/certificates?search=[1]", "/vault?search=%7B%7D", "/new?vaultSecret=%7B%7D"]) {
+    await page.goto(garbage);
+    await expect(page).toHaveURL(new RegExp(`${garbage.replace(/\?.*/, "")}$`));
+    await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+    await expect(page.getByText("Something broke")).toBeHidden();
+  }
+});
+
+test("Whoever deletes several and stops learns of each what became of it, and nothing goes on in secret", async ({ page, dev }) => {
+  const names = Array.from({ length: 8 }, (_, id) => `edp12-${id}`);
+  await Promise.all(names.map((name) => withLogin(dev, name)));
+  // The first four calls wait until they are let through.
+  const held: (() => void)[] = [];
+  await page.route("**/DeleteSyncedSecret", (route) => held.push(() => void route.continue()));
+  await page.goto("/secrets?search=edp12-");
+  await expect(row(page, "edp12-7")).toBeVisible();
+  for (const name of names) {
+    await row(page, name).getByRole("checkbox").check();
+  }
+  await page.getByRole("group", { name: "What is selected" }).getByRole("button", { name: "Delete" }).click();
+  const dialog = dialogOf(page, "Delete 8 synced secrets?");
+  await dialog.getByRole("button", { name: "Delete 8" }).click();
+  await expect(dialog.getByRole("status")).toHaveText("4 asked for, 4 waiting.");
+  await page.keyboard.press("Escape");
+  await expect(dialog).toBeVisible();
+  await dialog.getByRole("button", { name: "Stop" }).click();
+  await expect(dialog.getByRole("status")).toHaveText("4 asked for, 4 not asked for.");
+  held.forEach((go) => go());
+  await expect(dialog.getByRole("status")).toHaveText("4 deleted, 4 not asked for.", { timeout: 20_000 });
+  expect(held).toHaveLength(4);
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await expect(page.getByText("Of 8 synced secrets: 4 deleted, 4 not asked for", { exact: true })).toBeVisible();
+  await expect(page.getByText("4 selected")).toBeVisible();
+});
+
+test("An accepted deletion is not told as one that stays, though nobody can look at it any more", async ({ page, dev, watched }) => {
+  watched.allow(UNREACHABLE);
+  await withLogin(dev, "edp13secrets");
+  await page.goto("/secrets/edp13secrets");
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  const dialog = dialogOf(page, "Delete edp13secrets?");
+  await expect(dialog.getByText("Nothing uses it.")).toBeVisible();
+  await page.route("**/GetSyncedSecret", (route) => route.abort("connectionrefused"));
+  await dialog.getByRole("button", { name: "Delete", exact: true }).click();
+  await expect(dialog.getByText(/the service has accepted it/)).toBeVisible({ timeout: 20_000 });
+  await expect(dialog.getByText(/It stays/)).toBeHidden();
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await expect(page.getByText("edp13secrets is being deleted", { exact: true })).toBeVisible();
+  await expect(page.getByRole("heading", { level: 1, name: "Secrets" })).toBeVisible();
+  await expect.poll(() => dev.cluster.secret("edp13secrets")).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 /** Which address shows which screen. What a screen shows is in its address, so that it can be kept and passed on. */
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, type RouterHistory } from "@tanstack/react-router";
 
 import { Empty, Page, Loading } from "../ui/page";
 import { Problem } from "../ui/problem";
@@ -83,10 +83,13 @@ const routeTree = root.addChildren([
   activity,
 ]);
 
-/** A router of this page's addresses. */
-export function newRouter() {
+/** A router of this page's addresses; those of the browser's own where no other history is given. */
+export function newRouter(history?: RouterHistory) {
   return createRouter({
     routeTree,
+    // Without it, a screen would get what its `validateSearch` left out all the same.
+    search: { strict: true },
+    ...(history !== undefined && { history }),
     defaultPreload: "intent",
     defaultPendingComponent: () => <Loading what="the page" />,
     defaultErrorComponent: ({ error, reset }) => (

@@ -30,6 +30,8 @@ test("a span of the audit is the latest hours, or from a time until a time", () 
   });
   expect(auditSearch({ hours: -1, from: "yesterday", until: 5 })).toEqual({});
   expect(auditSearch({ hours: Infinity })).toEqual({});
+  expect(auditSearch({ hours: 3_000_000_000 })).toEqual({});
+  expect(auditSearch({ from: "+010000-01-01T00:00:00Z", until: "0000-12-31T23:59:59Z" })).toEqual({});
 });
 
 test("an outcome of the audit counts more than that it failed", () => {

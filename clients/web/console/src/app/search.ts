@@ -76,9 +76,12 @@ export interface AuditSearch {
   readonly until?: string;
 }
 
+/** A hundred years: whoever asks for more asks for all. */
+const MOST_HOURS = 100 * 366 * 24;
+
 export function auditSearch(raw: Raw): AuditSearch {
   const hours = raw["hours"];
-  const latest = typeof hours === "number" && Number.isFinite(hours) && hours > 0 ? hours : undefined;
+  const latest = typeof hours === "number" && hours > 0 && hours <= MOST_HOURS ? hours : undefined;
   const outcome = text(raw["outcome"]);
   return given({
     resource: text(raw["resource"]),
@@ -135,10 +138,13 @@ function texts(raw: unknown): readonly string[] | undefined {
   return found.length > 0 ? [...new Set(found)] : undefined;
 }
 
+/** The years that a timestamp of the contract can hold. */
+const [FIRST, LAST] = [Date.parse("0001-01-01T00:00:00Z"), Date.parse("9999-12-31T23:59:59.999Z")];
+
 /** A point in time, written as everybody writes it. */
 function time(raw: unknown): string | undefined {
   const at = typeof raw === "string" ? Date.parse(raw) : NaN;
-  return Number.isNaN(at) ? undefined : new Date(at).toISOString();
+  return at >= FIRST && at <= LAST ? new Date(at).toISOString() : undefined;
 }
 
 /** A text that is not empty; numbers that somebody's search looks like are texts, too. */

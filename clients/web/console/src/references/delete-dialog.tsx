@@ -9,12 +9,13 @@ import { useClient } from "../api/connection";
 import { ActionButton } from "../ui/action";
 import { CommandsButton } from "../ui/commands";
 import { CloseButton, DialogInside, DialogShell } from "../ui/dialog";
-import { useNotify } from "../ui/notify";
 import { Problem } from "../ui/problem";
 import { Time } from "../ui/time";
 import { inOrder, namedBy, ownerOf } from "../ui/usages";
 import { count } from "../ui/words";
-import { candidates, deletedOf, isOver, toldOf, wordsOfVerdict, type Candidate, type Progress } from "./deletion";
+import { DeleteSteps } from "./delete-steps";
+import { candidates, isRefusedForUse, wordsOfVerdict, type Candidate } from "./deletion";
+import { acceptedOf, againOf, isRunning, tally, type Steps } from "./deletion-steps";
 import { useDeletion } from "./use-deletion";
 
 const LOOK_AGAIN_MS = 10_000;
@@ -29,78 +30,106 @@ const useStyles = makeStyles({
 
 export interface DeleteDialogProps {
   readonly secrets: readonly SyncedSecret[];
-  /** Closed, and nothing was deleted. */
+  /** Closed, and the service has accepted none of it. */
   readonly onClose: () => void;
-  /** Closed, and these names are gone or on their way out; a toast has said so. */
+  /** Closed, and these names are gone or on their way out; a toast says so. */
   readonly onDone: (deleted: string[]) => void;
 }
 
-/** Shown for as long as it is rendered. */
+/** Shown for as long as it is rendered; what became of it is told by a toast when it is not any more. */
 export function DeleteDialog({ secrets, onClose, onDone }: DeleteDialogProps): ReactNode {
-  const styles = useStyles();
-  const notify = useNotify();
   // What was chosen is what is deleted: a change that arrives meanwhile is for the service to find.
   const [chosen] = useState(secrets);
-  const { progress, start } = useDeletion();
+  const [mayForce, allowForce] = useState(false);
+  const { steps, start, again, stop, reset } = useDeletion();
   const close = (): void => {
-    const deleted = deletedOf(progress);
+    const deleted = acceptedOf(steps);
     if (deleted.length === 0) {
       onClose();
-      return;
+    } else {
+      onDone(deleted);
     }
-    notify.done(toldOf(progress), "From the edge only: the vault keeps all that it has.");
-    onDone(deleted);
   };
-  const failures = [...progress.values()].filter(({ step }) => step === "failed").length;
-  const isDone = progress.size > 0 && isOver(progress) && failures === 0;
+  const isDone = steps.size > 0 && tally(steps).gone === steps.size;
   useEffect(() => {
     if (isDone) {
       close();
     }
     // eslint-disable-next-line react-hooks/exhaustive-deps -- Once, when the last one is gone.
   }, [isDone]);
+  const back = (): void => {
+    allowForce(true);
+    reset();
+  };
   const [only] = chosen;
   const title = chosen.length === 1 && only !== undefined ? `Delete ${idOf(only.name)}?` : `Delete ${count(chosen.length, "synced secret")}?`;
   return (
-    // The deletion goes on when this is closed, so nothing holds it open.
-    <DialogShell onClose={close} stays>
-      {progress.size === 0 ? (
-        <Question title={title} chosen={chosen} onDelete={start} />
+    <DialogShell onClose={close} stays busy={isRunning(steps)}>
+      {steps.size === 0 ? (
+        <Question title={title} chosen={chosen} wasRefusedForUse={mayForce} onDelete={start} />
       ) : (
-        <DialogInside
-          title={title}
-          className={styles.content}
-          actions={
-            <>
-              {failures > 0 && isOver(progress) && (
-                <Button onClick={() => start(chosen.filter(({ name }) => progress.get(name)?.step === "failed"))}>Try again</Button>
-              )}
-              <CloseButton appearance="primary">Close</CloseButton>
-            </>
-          }
-        >
-          <Steps progress={progress} />
-        </DialogInside>
+        <Under title={title} chosen={chosen} steps={steps} onAgain={again} onStop={stop} onBack={back} />
       )}
     </DialogShell>
+  );
+}
+
+interface UnderProps {
+  readonly title: string;
+  readonly chosen: readonly SyncedSecret[];
+  readonly steps: Steps;
+  readonly onAgain: () => void;
+  readonly onStop: () => void;
+  /** Asks anew, whether it shall be deleted although something uses it. */
+  readonly onBack: () => void;
+}
+
+/** It was asked for. */
+function Under({ title, chosen, steps, onAgain, onStop, onBack }: UnderProps): ReactNode {
+  const styles = useStyles();
+  const running = isRunning(steps);
+  const [only] = chosen.length === 1 ? [...steps.values()] : [];
+  const isRefused = only !== undefined && "error" in only && isRefusedForUse(only.error);
+  return (
+    <DialogInside
+      title={title}
+      className={styles.content}
+      actions={
+        <>
+          {!running && isRefused && <Button onClick={onBack}>Back</Button>}
+          {!running && againOf(steps).length > 0 && <Button onClick={onAgain}>Try again</Button>}
+          {running && chosen.length > 1 ? (
+            <ActionButton unless={tally(steps).waiting === 0 ? "All were asked for: wait for the answers." : undefined} onClick={onStop}>
+              Stop
+            </ActionButton>
+          ) : (
+            <CloseButton appearance="primary">Close</CloseButton>
+          )}
+        </>
+      }
+    >
+      <DeleteSteps steps={steps} />
+    </DialogInside>
   );
 }
 
 interface QuestionProps {
   readonly title: string;
   readonly chosen: readonly SyncedSecret[];
+  /** The service has found a use, or could not look, whatever the page knows. */
+  readonly wasRefusedForUse: boolean;
   readonly onDelete: (secrets: readonly SyncedSecret[], options?: { force?: boolean }) => void;
 }
 
 /** What will be deleted, what won't, and why. */
-function Question({ title, chosen, onDelete }: QuestionProps): ReactNode {
+function Question({ title, chosen, wasRefusedForUse, onDelete }: QuestionProps): ReactNode {
   const styles = useStyles();
   const looked = useUsagesOf(chosen);
   const [typed, setTyped] = useState("");
-  const found = candidates(chosen, looked.data ?? []);
+  const found = candidates(chosen, looked.data ?? [], wasRefusedForUse);
   const free = found.filter(({ verdict }) => verdict === "free");
   const [only] = found.length === 1 ? found : [];
-  const mayForce = only !== undefined && (only.verdict === "used" || (looked.isError && only.verdict === "free"));
+  const mayForce = only !== undefined && mayBeForced(only, looked.isError);
   const id = only === undefined ? "" : idOf(only.secret.name);
   const isForced = mayForce && typed === id;
   const targets = isForced ? found : free;
@@ -145,13 +174,18 @@ function Question({ title, chosen, onDelete }: QuestionProps): ReactNode {
               To delete it all the same, type its name: <span className={styles.code}>{id}</span>
             </>
           }
-          hint="What uses it will then look for it in vain."
+          hint={`What uses it${only.verdict === "used" ? "" : ", if anything does,"} will then look for it in vain.`}
         >
           <Input value={typed} onChange={(_, { value }) => setTyped(value)} autoComplete="off" spellCheck={false} />
         </Field>
       )}
     </DialogInside>
   );
+}
+
+/** Whether the service deletes it all the same if it is told to; `isInDoubt`: also what nothing is said to use. */
+function mayBeForced({ verdict }: Candidate, isInDoubt: boolean): boolean {
+  return verdict === "used" || verdict === "unknown" || (isInDoubt && verdict === "free");
 }
 
 /** Why there is nothing to delete. */
@@ -165,7 +199,14 @@ function unless(isPending: boolean, targets: number, only: Candidate | undefined
   if (only === undefined) {
     return "None of them can be deleted: see the reasons.";
   }
-  return only.verdict === "used" ? "Something uses it. Remove its name there, or type the name to delete it all the same." : wordsOfVerdict(only);
+  switch (only.verdict) {
+    case "used":
+      return "Something uses it. Remove its name there, or type the name to delete it all the same.";
+    case "unknown":
+      return "Whether something uses it is not known. Type the name to delete it all the same.";
+    default:
+      return wordsOfVerdict(only);
+  }
 }
 
 function One(candidate: Candidate): ReactNode {
@@ -210,48 +251,11 @@ function Many({ found }: { found: readonly Candidate[] }): ReactNode {
           </li>
         ))}
       </ul>
-      {found.some(({ verdict }) => verdict === "used") && (
-        <Text size={200}>What is in use can be deleted all the same one by one, where you delete it alone.</Text>
+      {found.some((one) => mayBeForced(one, false)) && (
+        <Text size={200}>What is in use, or may be, can be deleted all the same one by one, where you delete it alone.</Text>
       )}
     </>
   );
-}
-
-function Steps({ progress }: { progress: ReadonlyMap<string, Progress> }): ReactNode {
-  const styles = useStyles();
-  return (
-    <ul className={styles.list} aria-label="How far it is" aria-live="polite">
-      {[...progress].map(([name, step]) => (
-        <li key={name}>
-          <Text weight="semibold">{idOf(name)}</Text>
-          <Step {...step} />
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-function Step(progress: Progress): ReactNode {
-  switch (progress.step) {
-    case "asked":
-      return <Spinner size="tiny" label="Asking the service…" />;
-    case "leaving":
-      return (
-        <>
-          <Spinner size="tiny" label="The service removes it from the edge; it goes on when this is closed." />
-          {progress.held !== "" && <Text size={200}>{progress.held}</Text>}
-        </>
-      );
-    case "gone":
-      return <Text> is deleted.</Text>;
-    case "failed":
-      return <Problem error={progress.error} title={`It stays. ${titleIfStale(progress.error)}`} />;
-  }
-}
-
-/** What to do where somebody else was first. */
-function titleIfStale(error: unknown): string {
-  return error instanceof Error && error.name === "StaleError" ? "Close this and look at what it is now." : "";
 }
 
 function DeleteCommands({ chosen, force }: { chosen: readonly Candidate[]; force: boolean }): ReactNode {

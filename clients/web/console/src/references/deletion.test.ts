@@ -1,12 +1,19 @@
 import { create } from "@bufbuild/protobuf";
-import { Origin, State } from "@iotoperations/secret-service-client";
+import { Code, ConditionStatus, FailedPreconditionError, InUseError, Origin, PermissionDeniedError, State } from "@iotoperations/secret-service-client";
 import { SecretUsageSchema, SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
-import { candidates, deletedOf, isOver, toldOf, usersOf, wordsOfVerdict, type Progress } from "./deletion";
+import { candidates, isRefusedForUse, usersOf, wordsOfVerdict } from "./deletion";
 
+const UNUSED = { type: "InUse", status: ConditionStatus.FALSE, message: "No resource uses it." };
 const secret = (id: string, more: object = {}) =>
-  create(SyncedSecretSchema, { name: `syncedSecrets/${id}`, state: State.SYNCED, origin: Origin.MANAGED, ...more });
+  create(SyncedSecretSchema, {
+    name: `syncedSecrets/${id}`,
+    state: State.SYNCED,
+    origin: Origin.MANAGED,
+    conditions: [UNUSED],
+    ...more,
+  });
 const usage = (id: string, resource: string) =>
   create(SecretUsageSchema, { syncedSecret: `syncedSecrets/${id}`, kind: "AssetEndpointProfile", resource, field: "spec.x" });
 
@@ -35,17 +42,22 @@ test("users are named once each, and not endlessly", () => {
   expect(usersOf(["one", "two", "three", "four", "five"].map((name) => usage("a", name)))).toMatch(/three and 2 others$/);
 });
 
-test("what is on its way out counts as deleted, what failed doesn't", () => {
-  const progress = new Map<string, Progress>([
-    ["syncedSecrets/a", { step: "gone" }],
-    ["syncedSecrets/b", { step: "leaving", held: "" }],
-    ["syncedSecrets/c", { step: "failed", error: new Error("in use") }],
-  ]);
-  expect(deletedOf(progress)).toEqual(["syncedSecrets/a", "syncedSecrets/b"]);
-  expect(isOver(progress)).toBe(false);
-  expect(toldOf(progress)).toBe("2 synced secrets are being deleted");
-  progress.set("syncedSecrets/b", { step: "gone" });
-  expect(isOver(progress)).toBe(true);
-  expect(toldOf(progress)).toBe("2 synced secrets are deleted");
-  expect(toldOf(new Map([["syncedSecrets/a", { step: "gone" }]]))).toBe("a is deleted");
+test("where the service can't look, nothing is said to be unused", () => {
+  const message = "Device.namespaces.deviceregistry.microsoft.com can't be listed.";
+  const unknown = secret("a", { conditions: [{ type: "InUse", status: ConditionStatus.UNKNOWN, message }] });
+  const [found, unlooked] = candidates([unknown, secret("b", { conditions: [] })], []);
+  expect([found?.verdict, unlooked?.verdict]).toEqual(["unknown", "unknown"]);
+  expect(found && wordsOfVerdict(found)).toBe(`Stays: whether something uses it is not known. ${message}`);
+  expect(unlooked && wordsOfVerdict(unlooked)).toMatch(/The service has not looked yet\.$/);
+  expect(candidates([unknown], [usage("a", "opc-plc-1")])[0]?.verdict).toBe("used");
+});
+
+test("after the service has refused it for its uses, a look that finds none does not free it", () => {
+  const [found] = candidates([secret("a")], [], true);
+  expect(found?.verdict).toBe("unknown");
+  expect(found && wordsOfVerdict(found)).toMatch(/has refused to delete it/);
+  const failure = { message: "no", code: Code.FailedPrecondition };
+  expect(isRefusedForUse(new InUseError(failure))).toBe(true);
+  expect(isRefusedForUse(new FailedPreconditionError({ ...failure, reason: "USAGES_UNKNOWN" }))).toBe(true);
+  expect(isRefusedForUse(new PermissionDeniedError({ message: "no", code: Code.PermissionDenied }))).toBe(false);
 });

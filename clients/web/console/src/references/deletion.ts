@@ -1,5 +1,5 @@
 /** What a deletion will do, before it is done. */
-import { Origin, State, type SecretUsage, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { conditionOf, ConditionStatus, InUseError, Origin, SecretServiceError, State, type SecretUsage, type SyncedSecret } from "@iotoperations/secret-service-client";
 
 import { count } from "../ui/words";
 import { ownerOf } from "../ui/usages";
@@ -9,32 +9,46 @@ export interface Candidate {
   readonly secret: SyncedSecret;
   readonly usages: readonly SecretUsage[];
   /**
-   * `free`: it can go. `used`: the service will refuse. `foreign`: another tool's, the service will refuse. `leaving`: somebody
-   * deletes it already.
+   * `free`: it can go. `used`: the service will refuse. `unknown`: something may use it where the service can't look, so it will
+   * refuse. `foreign`: another tool's, the service will refuse. `leaving`: somebody deletes it already.
    */
-  readonly verdict: "free" | "used" | "foreign" | "leaving";
+  readonly verdict: "free" | "used" | "unknown" | "foreign" | "leaving";
 }
 
-/** Looks at each with what uses it; `usages` may be of others, too. */
-export function candidates(secrets: readonly SyncedSecret[], usages: readonly SecretUsage[]): Candidate[] {
+/** Looks at each with what uses it; `usages` may be of others, too. `wasRefused`: the service has refused it for its uses. */
+export function candidates(secrets: readonly SyncedSecret[], usages: readonly SecretUsage[], wasRefused = false): Candidate[] {
   return secrets.map((secret) => {
     const its = usages.filter(({ syncedSecret }) => syncedSecret === secret.name);
-    return { secret, usages: its, verdict: verdictOf(secret, its) };
+    return { secret, usages: its, verdict: verdictOf(secret, its, wasRefused) };
   });
 }
 
-function verdictOf(secret: SyncedSecret, usages: readonly SecretUsage[]): Candidate["verdict"] {
+function verdictOf(secret: SyncedSecret, usages: readonly SecretUsage[], wasRefused: boolean): Candidate["verdict"] {
   if (secret.origin === Origin.UNMANAGED) {
     return "foreign";
   }
   if (secret.state === State.DELETING) {
     return "leaving";
   }
-  return usages.length > 0 ? "used" : "free";
+  if (usages.length > 0) {
+    return "used";
+  }
+  return wasRefused || isUseUnknown(secret) ? "unknown" : "free";
+}
+
+/** Whether the service could not look at all that may use it: the list of its usages is then only what it knows. */
+function isUseUnknown(secret: SyncedSecret): boolean {
+  const status = conditionOf(secret, "InUse")?.status;
+  return status === undefined || status === ConditionStatus.UNKNOWN;
+}
+
+/** Whether the service refused because of what uses it, or may: it can be told to delete it all the same. */
+export function isRefusedForUse(error: unknown): boolean {
+  return error instanceof InUseError || (error instanceof SecretServiceError && error.reason.startsWith("USAGES_"));
 }
 
 /** The verdict in words. */
-export function wordsOfVerdict({ verdict, usages }: Candidate): string {
+export function wordsOfVerdict({ secret, verdict, usages }: Candidate): string {
   switch (verdict) {
     case "foreign":
       return "Stays: another tool made it. Delete it there, or adopt it first.";
@@ -42,9 +56,19 @@ export function wordsOfVerdict({ verdict, usages }: Candidate): string {
       return "Is being deleted already.";
     case "used":
       return `Stays: used by ${usersOf(usages)}.`;
+    case "unknown":
+      return `Stays: whether something uses it is not known. ${whyUnknown(secret)}`;
     case "free":
       return "Nothing uses it.";
   }
+}
+
+function whyUnknown(secret: SyncedSecret): string {
+  const said = conditionOf(secret, "InUse");
+  if (said === undefined) {
+    return "The service has not looked yet.";
+  }
+  return said.status === ConditionStatus.UNKNOWN ? said.message : "The service has refused to delete it for what may use it.";
 }
 
 const NAMED = 3;
@@ -56,31 +80,4 @@ export function usersOf(usages: readonly SecretUsage[]): string {
     return owners.length < 2 ? owners.join("") : `${owners.slice(0, -1).join(", ")} and ${owners.at(-1) ?? ""}`;
   }
   return `${owners.slice(0, NAMED).join(", ")} and ${count(owners.length - NAMED, "other")}`;
-}
-
-/** How far the deletion of one is. `gone`: the service says that it is no more. */
-export type Progress =
-  | { readonly step: "asked" }
-  | { readonly step: "leaving"; readonly held: string }
-  | { readonly step: "gone" }
-  | { readonly step: "failed"; readonly error: unknown };
-
-/** What is gone or on its way out. */
-export function deletedOf(progress: ReadonlyMap<string, Progress>): string[] {
-  return [...progress].filter(([, { step }]) => step === "gone" || step === "leaving").map(([name]) => name);
-}
-
-/** Whether there is nothing left to wait for. */
-export function isOver(progress: ReadonlyMap<string, Progress>): boolean {
-  return [...progress.values()].every(({ step }) => step === "gone" || step === "failed");
-}
-
-/** What a toast says afterwards. */
-export function toldOf(progress: ReadonlyMap<string, Progress>): string {
-  const steps = [...progress].filter(([, { step }]) => step === "gone" || step === "leaving");
-  const gone = steps.every(([, { step }]) => step === "gone");
-  const [first] = steps;
-  const what = steps.length === 1 && first !== undefined ? first[0].replace(/^syncedSecrets\//, "") : count(steps.length, "synced secret");
-  const verb = steps.length === 1 ? "is" : "are";
-  return `${what} ${verb} ${gone ? "deleted" : "being deleted"}`;
 }

@@ -1,9 +1,8 @@
 /** All synced secrets of the instance, as they are now. */
-import type { SyncedSecret } from "@iotoperations/secret-service-client";
 import { Button, Menu, MenuItem, MenuList, MenuPopover, MenuTrigger } from "@fluentui/react-components";
 import { AddRegular, ArrowDownloadRegular } from "@fluentui/react-icons";
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useDeferredValue, useMemo, useState, type ReactNode } from "react";
+import { useCallback, useDeferredValue, useMemo, useState, type ReactNode } from "react";
 
 import { useLive } from "../../api/connection";
 import { useLiveSecrets, useUsages } from "../../api/hooks";
@@ -21,6 +20,7 @@ import { save, toCsv, toJson } from "./export";
 import { filtered, isNarrowed } from "./filter";
 import { Filters } from "./filters";
 import { Rows, usersOf, type SecretRow } from "./rows";
+import { selectedOf, selectionOf, type Selection } from "./selection";
 import { SelectionBar } from "./selection-bar";
 
 export function Secrets(): ReactNode {
@@ -50,8 +50,10 @@ function All({ live }: { live: LiveSnapshot }): ReactNode {
   // What is typed stands in its field at once; the table may follow a moment later.
   const wanted = useDeferredValue(search);
   const { rows: shown, states } = useMemo(() => filtered(rows, wanted, now), [rows, wanted, now]);
-  const [selection, select] = useState<ReadonlySet<string>>(new Set<string>());
-  const selected = useMemo(() => selectedOf(selection, live), [selection, live]);
+  const { byName } = live;
+  const [selection, setSelection] = useState<Selection>(new Map<string, string>());
+  const selected = useMemo(() => selectedOf(selection, byName), [selection, byName]);
+  const select = useCallback((names: Iterable<string>) => setSelection(selectionOf(names, byName)), [byName]);
   const names = useMemo(() => new Set(selected.map(({ name }) => name)), [selected]);
   const columns = useMemo(() => columnsOf(now), [now]);
   return (
@@ -60,7 +62,7 @@ function All({ live }: { live: LiveSnapshot }): ReactNode {
         <Problem error={usages.error} title="What uses the synced secrets is not known." onRetry={() => void usages.refetch()} />
       )}
       <Filters rows={rows} states={states} search={search} onChange={change} />
-      <SelectionBar selected={selected} hidden={hiddenOf(names, shown)} onSelect={(kept) => select(new Set(kept))} />
+      <SelectionBar selected={selected} hidden={hiddenOf(names, shown)} onSelect={select} />
       <DataTable
         label="Synced secrets"
         rows={shown}
@@ -158,11 +160,6 @@ function useFilters(): { search: SecretsSearch; change: (change: Change) => void
 function changed(before: SecretsSearch, change: Change): SecretsSearch {
   const after = change === "clear" ? { sort: before.sort } : { ...before, ...change };
   return Object.fromEntries(Object.entries(after).filter(([, part]) => part !== undefined && part !== false));
-}
-
-/** What is selected and still there, as it is now. */
-function selectedOf(selection: ReadonlySet<string>, { byName }: LiveSnapshot): readonly SyncedSecret[] {
-  return [...selection].flatMap((name) => byName.get(name) ?? []);
 }
 
 /** How many of the selected ones the filters hide. */
