@@ -4,7 +4,7 @@ import { createNew as newReference, NotFoundError } from "@iotoperations/secret-
 import { endpointThatUses } from "./support/cluster";
 import type { Dev } from "./support/dev";
 import { expect, test } from "./support/fixtures";
-import { addFromVault, choosePurpose, create, dialogOf, LOGIN, row, storyOfNewReferences } from "./support/story";
+import { addFromVault, choosePurpose, create, createNew, dialogOf, LOGIN, row, storyOfNewReferences } from "./support/story";
 import { expectForgotten } from "./support/values";
 import { UNREACHABLE } from "./support/watched";
 
@@ -25,6 +25,25 @@ test("Create new: two references are saved as one synced secret, and no value is
   expect(await dev.cluster.secret("edp1secrets")).toEqual(LOGIN);
   expect(await dev.vault.value("edp1secrets-username")).toBe(LOGIN.username);
   expect(await dev.vault.value("edp1secrets-password")).toBe(LOGIN.password);
+});
+
+test("Create new, changed: a value that the vault doesn't take is not swapped for the one before", async ({ page, watched }) => {
+  await page.goto("/new");
+  await choosePurpose(page, "Device: username password");
+  await createNew(page, "Password reference", "press-8-password", LOGIN.password);
+  await page.getByRole("button", { name: "Change Password reference" }).click();
+  const dialog = dialogOf(page, "Create new: Password reference");
+  await expect(dialog.getByText("The name is free.")).toBeVisible();
+  await dialog.getByLabel("File for Secret value").setInputFiles({ name: "large.txt", mimeType: "text/plain", buffer: Buffer.alloc(30_000, "x") });
+  await expect(dialog.getByText("The vault takes at most 25,600 bytes; this has 30,000.")).toBeVisible();
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await expect(dialog).toBeVisible();
+  await dialog.getByRole("button", { name: "Clear" }).click();
+  await dialog.getByRole("textbox", { name: "Secret value" }).fill("another-3c");
+  await dialog.getByRole("button", { name: "Add", exact: true }).click();
+  await expect(dialog).toBeHidden();
+  await expect(page.getByText("10 bytes")).toBeVisible();
+  await expectForgotten(page, watched, "another-3c");
 });
 
 test("Add from Azure Key Vault: two secrets of the vault are synced under one name", async ({ page, dev }) => {

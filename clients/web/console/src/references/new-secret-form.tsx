@@ -47,11 +47,11 @@ export function NewSecretForm({ busy, onBusy, ...props }: NewSecretFormProps): R
   const secret = useNewSecret(props);
   const valueField = useRef<ValueFieldHandle>(null);
   const [error, setError] = useState<unknown>();
-  // Whoever goes on while the name is being checked does so as soon as that is over.
-  const wished = useRef(false);
+  // Whoever goes on while the name is being checked does so as soon as that is over; with what stood there then, and nothing else.
+  const wished = useRef<object>(undefined);
   const isChecking = secret.nameState.state === "checking";
   const submit = async (): Promise<void> => {
-    wished.current = isChecking;
+    wished.current = isChecking ? secret.entered : undefined;
     const draft = secret.checked();
     if (draft === undefined || busy) {
       return;
@@ -68,7 +68,7 @@ export function NewSecretForm({ busy, onBusy, ...props }: NewSecretFormProps): R
     }
   };
 
-  const goOn = useEffectEvent(() => wished.current && void submit());
+  const goOn = useEffectEvent(() => wished.current === secret.entered && void submit());
   useEffect(() => {
     if (!isChecking) {
       goOn();
@@ -106,7 +106,7 @@ export function NewSecretForm({ busy, onBusy, ...props }: NewSecretFormProps): R
           required={initial === undefined}
           multiline={multiline}
           onChange={secret.changeValue}
-          problem={secret.isChecked && !secret.hasValue ? "Give it a value." : undefined}
+          problem={secret.isChecked && secret.isEmpty ? "Give it a value." : undefined}
           {...(initial !== undefined && { hint: "The value that was given before stays, where no other is given." })}
         />
         <Dates secret={secret} />

@@ -75,7 +75,7 @@ function VersionSelect({ pick, onChange, problem }: PickOptionsProps): ReactNode
   const { timeZone } = usePreferences();
   const [wanted, setWanted] = useState(pick.version !== "");
   const id = idOf(pick.vaultSecret);
-  const { data, error, isFetching, hasNextPage, fetchNextPage } = useVaultSecretVersions(id, wanted);
+  const { data, error, isFetching, hasNextPage, fetchNextPage, refetch } = useVaultSecretVersions(id, wanted);
   const versions = data?.pages.flatMap((page) => page.versions) ?? [];
   const isListed = pick.version === "" || versions.some(({ name }) => idOf(name) === pick.version);
   const message = problem ?? (error === null ? undefined : messageOf(error));
@@ -88,7 +88,13 @@ function VersionSelect({ pick, onChange, problem }: PickOptionsProps): ReactNode
       <Select
         aria-label={`Version of ${id}`}
         value={pick.version}
-        onFocus={() => setWanted(true)}
+        onFocus={() => {
+          setWanted(true);
+          // Where they could not be had, whoever comes back to the list asks once more.
+          if (error !== null) {
+            void refetch();
+          }
+        }}
         onPointerEnter={() => setWanted(true)}
         onChange={(_, { value }) => (value === MORE ? void fetchNextPage() : onChange({ ...pick, version: value }))}
       >

@@ -1,11 +1,11 @@
 /** The field that a secret's value is typed, pasted, dropped or uploaded into. The value is in nothing but this element and what it tells. */
-import { SecretData, SecretValue } from "@iotoperations/secret-service-client";
 import { Button, Field, makeStyles, mergeClasses, Text, tokens } from "@fluentui/react-components";
 import { ArrowUploadRegular, DismissRegular, EyeOffRegular, EyeRegular } from "@fluentui/react-icons";
-import { useCallback, useImperativeHandle, useLayoutEffect, useRef, useState, type DragEvent, type KeyboardEvent, type ReactNode, type Ref } from "react";
+import { useRef, useState, type DragEvent, type KeyboardEvent, type ReactNode, type Ref } from "react";
 
-import { kindOf, kindOfText, textOf, wordsOfKind, type FileKind } from "./file-kind";
-import { LARGEST_VALUE, oddityOf, sizeOf } from "./size";
+import { wordsOfKind, type FileKind } from "./file-kind";
+import { LARGEST_VALUE } from "./size";
+import { useValue, type About, type Given } from "./use-value";
 
 const useStyles = makeStyles({
   box: {
@@ -48,8 +48,8 @@ export interface ValueFieldHandle {
 
 interface ValueFieldProps {
   readonly label: string;
-  /** Told at every change: the value, nothing where there is none or it is too large, and a number that is another each time. */
-  readonly onChange: (value: SecretValue | SecretData | undefined, revision: number, source?: FileSource) => void;
+  /** Told at every change: what is given, and a number that is another each time. */
+  readonly onChange: (given: Given, revision: number) => void;
   /** Whether it begins with several lines, as for a certificate. */
   readonly multiline?: boolean;
   readonly required?: boolean;
@@ -59,27 +59,10 @@ interface ValueFieldProps {
   readonly ref?: Ref<ValueFieldHandle>;
 }
 
-/** Where a value came from, for proposals. */
-export interface FileSource {
-  readonly fileName: string;
-  readonly kind: FileKind;
-}
-
-/** What may be known of the value that is there, without it. */
-interface About {
-  readonly size: number;
-  readonly stored: number;
-  readonly kind: FileKind;
-  readonly fileName?: string;
-  readonly oddity?: string | undefined;
-}
-
-const LARGEST_FILE = 1_048_576;
-
 export function ValueField(props: ValueFieldProps): ReactNode {
   const { label, multiline = false, required = false, hint, problem } = props;
   const styles = useStyles();
-  const { text, about, error, take, typed, clear } = useValue(props);
+  const { text, about, error, take, typed, clear } = useValue(props.onChange, props.ref);
   const [shown, setShown] = useState(false);
   const [over, setOver] = useState(false);
   const input = useRef<HTMLInputElement>(null);
@@ -139,7 +122,7 @@ export function ValueField(props: ValueFieldProps): ReactNode {
           />
           <div className={styles.bar}>
             <Text size={200} className={styles.about} aria-live="polite">
-              {about === undefined ? "Nothing yet" : wordsOfAbout(about)}
+              {about === undefined ? (error === undefined ? "Nothing yet" : "Nothing that can be taken") : wordsOfAbout(about)}
             </Text>
             {!isBytes && (
               <Button
@@ -152,7 +135,7 @@ export function ValueField(props: ValueFieldProps): ReactNode {
                 {shown ? "Hide" : "Show"}
               </Button>
             )}
-            {about !== undefined && (
+            {(about !== undefined || error !== undefined) && (
               <Button size="small" appearance="subtle" icon={<DismissRegular />} onClick={clear}>
                 Clear
               </Button>
@@ -179,78 +162,6 @@ export function ValueField(props: ValueFieldProps): ReactNode {
       )}
     </Field>
   );
-}
-
-/** The value in the element, and what is told of it. */
-function useValue({ onChange, ref }: ValueFieldProps) {
-  const text = useRef<HTMLTextAreaElement>(null);
-  const revision = useRef(0);
-  const [about, setAbout] = useState<About>();
-  const [error, setError] = useState<string>();
-  const tell = useRef(onChange);
-  useLayoutEffect(() => {
-    tell.current = onChange;
-  });
-
-  const put = useCallback((value: SecretValue | SecretData | undefined, kind: FileKind, fileName?: string) => {
-    revision.current++;
-    setError(undefined);
-    if (value === undefined) {
-      setAbout(undefined);
-      tell.current(undefined, revision.current);
-      return;
-    }
-    const size = sizeOf(value);
-    const oddity = value instanceof SecretValue ? oddityOf(value.reveal()) : undefined;
-    setAbout({ ...size, kind, oddity, ...(fileName !== undefined && { fileName }) });
-    const fits = size.stored <= LARGEST_VALUE;
-    tell.current(fits ? value : undefined, revision.current, ...(fileName === undefined ? [] : [{ fileName, kind }]));
-  }, []);
-
-  const clear = useCallback(() => {
-    if (text.current !== null) {
-      text.current.value = "";
-    }
-    put(undefined, "text");
-  }, [put]);
-
-  const typed = useCallback(() => {
-    const value = text.current?.value ?? "";
-    if (value === "") {
-      put(undefined, "text");
-    } else if (value.isWellFormed()) {
-      put(new SecretValue(value), kindOfText(value));
-    } else {
-      put(undefined, "text");
-      setError("It holds half a character, which can't be stored.");
-    }
-  }, [put]);
-
-  const take = useCallback(
-    async (file: File) => {
-      clear();
-      if (file.size === 0 || file.size > LARGEST_FILE) {
-        setError(file.size === 0 ? `${file.name} is empty.` : `${file.name} is larger than the vault takes: ${LARGEST_VALUE.toLocaleString("en")} bytes.`);
-        return;
-      }
-      try {
-        const bytes = new Uint8Array(await file.arrayBuffer());
-        const plain = textOf(bytes);
-        // The element would make one kind of line break of all: the file's own text is what counts.
-        put(plain === undefined ? new SecretData(bytes) : new SecretValue(plain), kindOf(bytes), file.name);
-        if (text.current !== null) {
-          text.current.value = plain ?? "";
-        }
-        bytes.fill(0);
-      } catch {
-        setError(`${file.name} can't be read.`);
-      }
-    },
-    [clear, put],
-  );
-
-  useImperativeHandle(ref, () => ({ clear, focus: () => text.current?.focus() }), [clear]);
-  return { text, about, error, take, typed, clear };
 }
 
 function isText(kind: FileKind): boolean {

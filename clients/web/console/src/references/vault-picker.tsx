@@ -124,7 +124,7 @@ function Found({ search, unsyncedOnly, picked, multiple, onToggle }: FoundProps)
   const styles = useStyles();
   const nameContains = useSettled(search.trim(), 250);
   const query = useVaultSecrets({ nameContains, unsyncedOnly });
-  const { data, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const { data, error, refetch, hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = query;
   const secrets = useMemo(() => data?.pages.flatMap((page) => page.vaultSecrets) ?? [], [data]);
   const names = useMemo(() => new Set(picked.keys()), [picked]);
   if (error !== null && data === undefined) {
@@ -138,8 +138,11 @@ function Found({ search, unsyncedOnly, picked, multiple, onToggle }: FoundProps)
   if (data === undefined) {
     return <Loading what="what the vault has" />;
   }
+  // What failed is asked for again: the next page, or the pages that are there, which are old until then.
+  const again = (): void => void (isFetchNextPageError ? fetchNextPage() : refetch());
+  const failed = error !== null && <Problem error={error} onRetry={again} />;
   if (secrets.length === 0 && !hasNextPage) {
-    return <Nothing search={nameContains} unsyncedOnly={unsyncedOnly} />;
+    return failed || <Nothing search={nameContains} unsyncedOnly={unsyncedOnly} />;
   }
   const more = hasNextPage && !isFetchingNextPage && error === null ? () => void fetchNextPage() : undefined;
   return (
@@ -159,7 +162,7 @@ function Found({ search, unsyncedOnly, picked, multiple, onToggle }: FoundProps)
         {hasNextPage ? `${count(secrets.length, "secret")} so far` : count(secrets.length, "secret")}
         {picked.size > 0 && `, ${picked.size} picked`}. Arrow keys move, space picks.
       </Text>
-      {error !== null && <Problem error={error} onRetry={() => void fetchNextPage()} />}
+      {failed}
     </>
   );
 }
