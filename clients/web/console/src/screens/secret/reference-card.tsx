@@ -13,27 +13,27 @@ import {
   MessageBarBody,
   MessageBarTitle,
   Subtitle2,
-  Text,
   tokens,
 } from "@fluentui/react-components";
 import { MoreHorizontalRegular } from "@fluentui/react-icons";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { useState, type ReactNode } from "react";
 
-import { textToPaste, useLiveSecrets, useVaultSecretVersions } from "../../api/hooks";
+import { textToPaste, useLiveSecrets } from "../../api/hooks";
 import { Link } from "../../app/navigation";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { CopyText } from "../../ui/copy";
 import { Facts } from "../../ui/facts";
 import { useNow } from "../../ui/now";
-import { messageOf } from "../../ui/problem";
 import { Time } from "../../ui/time";
 import { validityOf } from "../../ui/validity";
 import { ValidityBadge } from "../../ui/validity-badge";
 import { CertificateDetails } from "./certificate-details";
 import { wordsOfDecoding, wordsOfPart } from "./draft";
-import { latestOf, wordsOfLatest } from "./versions";
+import { othersOf } from "./others";
+import { useVersionsLook } from "./use-versions-look";
+import { standToVault } from "./versions";
 
 const useStyles = makeStyles({
   card: {
@@ -163,27 +163,24 @@ function Actions({ secret, reference, unless, onRotate, onChange, onPin, onRemov
 /** How the edge stands to the vault, if the vault was asked. */
 function Latest({ reference, compare }: { reference: SecretReference; compare: boolean }): ReactNode {
   const [wanted, setWanted] = useState(compare);
-  const { data, error, isFetching, hasNextPage } = useVaultSecretVersions(idOf(reference.vaultSecret), wanted);
-  const versions = data?.pages.flatMap((page) => page.versions) ?? [];
-  const latest = latestOf(versions, reference.syncedVersion);
+  const id = idOf(reference.vaultSecret);
+  const { look, lookedAt } = useVersionsLook(reference, wanted);
   if (!wanted) {
     return (
-      <Button size="small" aria-label={`Look at the versions of ${idOf(reference.vaultSecret)}`} onClick={() => setWanted(true)}>
+      <Button size="small" aria-label={`Look at the versions of ${id}`} onClick={() => setWanted(true)}>
         Look
       </Button>
     );
   }
+  const { words, latest } = standToVault(reference, look);
   if (latest === undefined) {
-    return error !== null ? `unknown: ${messageOf(error)}` : isFetching ? "looking…" : "no version";
-  }
-  // The vault lists versions in no order: the newest may be among those that were not read.
-  if (hasNextPage) {
-    return "more versions than are looked at here: see the vault secret";
+    return words;
   }
   return (
     <span>
-      {wordsOfLatest(reference, latest)} Stored <Time value={latest.createTime} />
-      {latest.enabled ? "." : ", and disabled."}
+      {words} Stored <Time value={latest.createTime} />
+      {latest.enabled ? "." : ", and disabled."} Looked at <Time value={new Date(lookedAt)} />
+      {look.problem === "" ? "." : `; not again since: ${look.problem}`}
     </span>
   );
 }
@@ -197,20 +194,28 @@ function Expiry({ time }: { time: Timestamp }): ReactNode {
   );
 }
 
-/** Who else gets a new value of the vault secret. */
+/** Who else gets a new value of the vault secret, as far as the watch tells. */
 function Others({ secret, vaultSecret }: { secret: SyncedSecret; vaultSecret: string }): ReactNode {
-  const { secrets } = useLiveSecrets();
-  const others = secrets.filter(({ name, references }) => name !== secret.name && references.some((one) => one.vaultSecret === vaultSecret));
-  return others.length === 0 ? (
-    <Text>nothing else</Text>
-  ) : (
-    others.map(({ name }, index) => (
-      <span key={name}>
-        {index > 0 && ", "}
-        <Link to="/secrets/$id" params={{ id: idOf(name) }}>
-          {idOf(name)}
-        </Link>
-      </span>
-    ))
+  const live = useLiveSecrets();
+  const { names, doubt } = othersOf(live, secret.name, vaultSecret);
+  return (
+    <span>
+      {names.length === 0 && doubt === "" && "nothing else"}
+      {names.map((name, index) => (
+        <span key={name}>
+          {index > 0 && ", "}
+          <Link to="/secrets/$id" params={{ id: idOf(name) }}>
+            {idOf(name)}
+          </Link>
+        </span>
+      ))}
+      {names.length > 0 && doubt !== "" && "; "}
+      {doubt}
+      {doubt !== "" && live.heard > 0 && (
+        <>
+          , last heard <Time value={new Date(live.heard)} />
+        </>
+      )}
+    </span>
   );
 }

@@ -1,13 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConditionStatus, InvalidRequestError, State } from "@iotoperations/secret-service-client";
-import { ConditionSchema, SyncedSecretSchema, VaultSecretVersionSchema } from "@iotoperations/secret-service-client/v1";
+import { ConditionSchema, SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
 import { keysAskedFor } from "./adoption";
 import { inOrderOfNeed, standing } from "./conditions";
 import { wayOf } from "./follow";
 import { wordsOfEdge } from "./rules";
-import { latestOf, wordsOfLatest } from "./versions";
 
 const secret = (state: State, generation: bigint, syncedGeneration: bigint, syncedVersion = "a") =>
   create(SyncedSecretSchema, {
@@ -50,15 +49,6 @@ test("the condition that is worth a look comes first, and what is unknown is nev
   expect(inOrderOfNeed(conditions).map(({ type }) => type)).toEqual(["Expiring", "Synced", "InUse"]);
   expect(standing(condition("Synced", ConditionStatus.UNKNOWN))).toEqual({ label: "Unknown", tone: "unknown" });
   expect(standing(condition("Expiring", ConditionStatus.FALSE)).tone).toBe("good");
-});
-
-test("the edge is compared with the latest version, and of two of the same second it has the latest", () => {
-  const version = (id: string, seconds: bigint) => create(VaultSecretVersionSchema, { name: `vaultSecrets/p/versions/${id}`, createTime: { seconds } });
-  const latest = latestOf([version("b", 2n), version("a", 1n)], "a");
-  expect(wordsOfLatest({ version: "", syncedVersion: "a" }, latest)).toBe("The vault has b, which is not at the edge yet.");
-  expect(wordsOfLatest({ version: "a", syncedVersion: "a" }, latest)).toBe("The vault has a newer one, b.");
-  expect(wordsOfLatest({ version: "", syncedVersion: "a" }, latestOf([version("b", 2n), version("a", 2n)], "a"))).toBe("It is the latest in the vault.");
-  expect(wordsOfLatest({ version: "", syncedVersion: "a" }, undefined)).toBe("");
 });
 
 test("which generation the edge has is said as it is", () => {

@@ -8,6 +8,7 @@ import { Loading, Page } from "../../ui/page";
 import { Problem } from "../../ui/problem";
 import { Time } from "../../ui/time";
 import { NotThere } from "./absent";
+import { presenceOf, type Watched } from "./presence";
 import { Present } from "./present";
 
 export function Secret(): ReactNode {
@@ -17,23 +18,19 @@ export function Secret(): ReactNode {
 
 function OneSecret({ id }: { id: string }): ReactNode {
   const query = useSyncedSecret(id);
-  const { isThere, isGone } = useWhetherThere(`syncedSecrets/${id}`);
   const { data, error } = query;
-  const isNotFound = error instanceof NotFoundError && !isThere;
-  const wasNotFound = useWas(isNotFound && data === undefined, data !== undefined);
+  const presence = presenceOf({ wasRead: data !== undefined, error }, useWatched(`syncedSecrets/${id}`));
+  const wasAbsent = useWas(presence === "absent", data !== undefined);
+  const lookAgain = (): void => void query.refetch();
   if (data !== undefined) {
     const stale = <Stale query={query} secret={data} />;
-    return <Present secret={data} isGone={isGone || isNotFound} lookedAt={query.dataUpdatedAt} stale={stale} />;
+    return <Present secret={data} isGone={presence === "gone"} lookedAt={query.dataUpdatedAt} stale={stale} />;
   }
   // Where it is looked for again, what was found before is shown, with what somebody is doing there.
-  if (isNotFound || (wasNotFound && error === null)) {
-    return <NotThere id={id} onLookAgain={() => void query.refetch()} />;
+  if (presence === "absent" || (wasAbsent && error === null)) {
+    return <NotThere id={id} onLookAgain={lookAgain} />;
   }
-  return (
-    <Page title={id}>
-      {error === null || isThere ? <Loading what={id} /> : <Problem error={error} onRetry={() => void query.refetch()} />}
-    </Page>
-  );
+  return <Page title={id}>{presence === "unknown" ? <Problem error={error} onRetry={lookAgain} /> : <Loading what={id} />}</Page>;
 }
 
 /** Whether something was so, until it is over. */
@@ -60,13 +57,13 @@ function Stale({ query, secret }: { query: ReturnType<typeof useSyncedSecret>; s
   );
 }
 
-/** What the watch knows: a deletion by whomever shows at once. */
-function useWhetherThere(name: string): { isThere: boolean; isGone: boolean } {
+/** What the watch knows of it: a deletion by whomever shows at once. */
+function useWatched(name: string): Watched {
   const { status, byName } = useLiveSecrets();
-  const isThere = byName.has(name);
-  const [wasThere, setWasThere] = useState(isThere);
-  if (isThere && !wasThere) {
-    setWasThere(true);
+  const has = byName.has(name);
+  const [had, setHad] = useState(has);
+  if (has && !had) {
+    setHad(true);
   }
-  return { isThere, isGone: wasThere && !isThere && status === "live" };
+  return { has, had, isLive: status === "live" };
 }

@@ -16,14 +16,51 @@ export function latestOf(versions: readonly VaultSecretVersion[], syncedVersion:
   return synced?.createTime?.seconds !== undefined && synced.createTime.seconds === first?.createTime?.seconds ? synced : first;
 }
 
-/** How the version at the edge stands to the latest one in the vault; empty where that is not known. */
-export function wordsOfLatest(reference: Pick<SecretReference, "version" | "syncedVersion">, latest: VaultSecretVersion | undefined): string {
-  if (latest === undefined) {
+/** The versions in the vault, as somebody who looks at them has them. */
+export interface VersionsLook {
+  /** The newest first; nothing where none were read yet. */
+  readonly versions: readonly VaultSecretVersion[] | undefined;
+  /** Whether there are more than were read. */
+  readonly hasMore: boolean;
+  readonly isLooking: boolean;
+  /** Why the last look failed, in words; empty where it didn't. */
+  readonly problem: string;
+}
+
+type Standing = Pick<SecretReference, "version" | "syncedVersion">;
+
+/**
+ * The version that a reference has and the list doesn't: the list was read before it was stored. It says nothing of how the edge
+ * stands to the vault then; the latest in it would be told as one that the edge doesn't have yet. Empty where there is none.
+ */
+export function missingIn({ versions, hasMore }: Pick<VersionsLook, "versions" | "hasMore">, { version, syncedVersion }: Standing): string {
+  if (versions === undefined || hasMore) {
     return "";
   }
-  const newest = idOf(latest.name);
-  if (reference.version !== "") {
-    return reference.version === newest ? "It is the latest in the vault." : `The vault has a newer one, ${newest}.`;
+  const listed = new Set(versions.map(({ name }) => idOf(name)));
+  return [syncedVersion, version].find((one) => one !== "" && !listed.has(one)) ?? "";
+}
+
+/** How the edge stands to the vault: a version to tell of, or why there is none. */
+export function standToVault(reference: Standing, look: VersionsLook): { readonly words: string; readonly latest?: VaultSecretVersion } {
+  const { versions, hasMore, isLooking, problem } = look;
+  const missing = missingIn(look, reference);
+  if (versions === undefined || missing !== "") {
+    return { words: isLooking ? "looking…" : `unknown: ${problem === "" ? `the vault doesn't list the version ${missing}` : problem}` };
   }
-  return reference.syncedVersion === newest ? "It is the latest in the vault." : `The vault has ${newest}, which is not at the edge yet.`;
+  // The vault lists versions in no order: the newest may be among those that were not read.
+  if (hasMore) {
+    return { words: "more versions than are looked at here: see the vault secret" };
+  }
+  const latest = latestOf(versions, reference.syncedVersion);
+  return latest === undefined ? { words: "no version" } : { words: wordsOfLatest(reference, latest), latest };
+}
+
+/** How the version at the edge stands to the latest one in the vault. */
+function wordsOfLatest({ version, syncedVersion }: Standing, latest: VaultSecretVersion): string {
+  const newest = idOf(latest.name);
+  if (version !== "") {
+    return version === newest ? "It is the latest in the vault." : `The vault has a newer one, ${newest}.`;
+  }
+  return syncedVersion === newest ? "It is the latest in the vault." : `The vault has ${newest}, which is not at the edge yet.`;
 }
