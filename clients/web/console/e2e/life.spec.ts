@@ -76,3 +76,11 @@ test("without a network the page says since when what it shows is old, and goes 
   await menu.getByRole("link", { name: "Activity" }).click();
   await expect(page.getByRole("heading", { level: 1, name: "Activity" })).toBeVisible();
 });
+
+test("where a proxy holds back the watch, the overview shows what else there is, and says what is missing", async ({ page }) => {
+  await page.route("**/iotoperations.secrets.v1.SecretService/WatchSyncedSecrets", () => new Promise(() => undefined));
+  await page.goto("/");
+  await expect(page.getByText("The synced secrets have not come yet.").first()).toBeVisible({ timeout: 20_000 });
+  await expect(page.getByRole("region", { name: "Last changes" }).getByText(/Looked at/)).toBeVisible();
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+});

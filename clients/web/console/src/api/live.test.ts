@@ -255,6 +255,30 @@ test("a token of another database is given up, and what was shown stays until al
   expect(ids(live)).toBe("b");
 });
 
+test("where the watch opens and nothing comes, the page says so after a while, and goes on listening", async () => {
+  const { live, client } = begin();
+  await vi.advanceTimersByTimeAsync(9_000);
+  client.last.tell(added("a"), "broken");
+  await vi.advanceTimersByTimeAsync(9_000);
+  expect(live.snapshot().status).toBe("loading");
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(live.snapshot()).toMatchObject({ status: "failed", secrets: [], heard: 0, error: { name: "NothingHeardError" } });
+  client.last.tell(bookmark("1"));
+  await soon();
+  expect(live.snapshot()).toMatchObject({ status: "live", error: undefined });
+  expect(ids(live)).toBe("a");
+  // What was complete once doesn't fail by silence.
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(live.snapshot().status).toBe("live");
+});
+
+test("whatever a watch fails with is told, also where it is no error of the service", async () => {
+  const { live, client } = begin();
+  client.last.tell(new TypeError("x is not a function"));
+  await soon();
+  expect(live.snapshot()).toMatchObject({ status: "failed", error: { message: "x is not a function" } });
+});
+
 test("who is no longer known sees no state as live", async () => {
   const { live, client } = begin();
   client.last.tell(added("a"), bookmark("1"), new UnauthenticatedError({ message: "Who?", code: Code.Unauthenticated }));

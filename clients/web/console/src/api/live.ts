@@ -1,9 +1,9 @@
 /** All synced secrets, live: one watch for the whole page, which outlives connections and restarts of the service. */
 import {
   InvalidRequestError,
-  SecretServiceError,
   UnauthenticatedError,
   type SecretServiceClient,
+  type SecretServiceError,
   type SyncedSecret,
   type Watch,
   type WatchEvent,
@@ -13,14 +13,15 @@ import {
 export interface LiveSnapshot {
   /**
    * `loading`: the first state is not complete. `live`: it is, and changes arrive. `interrupted`: the connection broke, the
-   * watch tries again, and what is shown is as of `heard`. `failed`: nothing could be read yet, or nothing may be, see `error`.
+   * watch tries again, and what is shown is as of `heard`. `failed`: nothing could be read yet, or nothing may be; then there
+   * is an `error`.
    */
   readonly status: "loading" | "live" | "interrupted" | "failed";
   /** Ordered by name; the same list for as long as nothing in it changed. */
   readonly secrets: readonly SyncedSecret[];
   /** By name, `syncedSecrets/{id}`. */
   readonly byName: ReadonlyMap<string, SyncedSecret>;
-  readonly error: SecretServiceError | undefined;
+  readonly error: Error | undefined;
   /** When the service last confirmed what is shown, in milliseconds since 1970; 0 if never. */
   readonly heard: number;
 }
@@ -33,10 +34,24 @@ const GATHER_MS = 16;
 const PACE_SIZE = 2_500;
 /** For how long a broken stream is no news: most are back before anybody could read that they were gone. */
 const GRACE_MS = 1_000;
+/** How long to wait for the first word before the page says that there is none. */
+const SILENCE_MS = 10_000;
 /** After how long to try again what a watch does not by itself. */
 const PAUSE_MS = 3_000;
 /** For how long events are taken before the browser may do something else. */
 const BREATH_MS = 8;
+
+/** Nothing refuses the watch, and nothing comes of it either. */
+class NothingHeardError extends Error {
+  override readonly name = "NothingHeardError";
+
+  constructor() {
+    super(
+      "Nothing was heard for 10 seconds, and nothing failed. A proxy on the way may hold back streams, or too many tabs of this " +
+        "page may be open. The page goes on listening.",
+    );
+  }
+}
 
 type Secrets = ReadonlyMap<string, SyncedSecret>;
 const NOTHING: LiveSnapshot = { status: "loading", secrets: [], byName: new Map(), error: undefined, heard: 0 };
@@ -50,7 +65,7 @@ export class LiveSecrets {
   #arriving: Map<string, SyncedSecret> | undefined;
   #changed = false;
   #status: LiveSnapshot["status"] = "loading";
-  #error: SecretServiceError | undefined;
+  #error: Error | undefined;
   #heard = 0;
   #watch: Watch | undefined;
   #resumeToken = "";
@@ -58,6 +73,7 @@ export class LiveSecrets {
   #telling: ReturnType<typeof setTimeout> | undefined;
   #told = -Infinity;
   #grace: ReturnType<typeof setTimeout> | undefined;
+  #silence: ReturnType<typeof setTimeout> | undefined;
   readonly #listeners = new Set<() => void>();
 
   constructor(private readonly client: Pick<SecretServiceClient, "watch">) {}
@@ -77,6 +93,7 @@ export class LiveSecrets {
     void this.#run(++this.#running);
     // What was known before a pause is old until the service has confirmed it.
     this.#broken(this.#running, undefined);
+    this.#listen();
   }
 
   /** Ends; what is known stays. */
@@ -85,6 +102,7 @@ export class LiveSecrets {
     this.#watch?.close();
     clearTimeout(this.#grace);
     this.#grace = undefined;
+    clearTimeout(this.#silence);
   }
 
   /** Goes on where it was for as long as it is not stopped: credentials may be renewed, a service that is away comes back. */
@@ -151,7 +169,24 @@ export class LiveSecrets {
     }
     if (this.#arriving === undefined) {
       this.#confirm();
+    } else {
+      this.#listen();
     }
+  }
+
+  /** Waits for the next word of the first state: a stream that is held back must not look like one that is about to come. */
+  #listen(): void {
+    clearTimeout(this.#silence);
+    if (this.#heard > 0) {
+      return;
+    }
+    this.#silence = setTimeout(() => {
+      if (this.#status === "loading") {
+        this.#status = "failed";
+        this.#error = new NothingHeardError();
+        this.#tellSoon();
+      }
+    }, SILENCE_MS);
   }
 
   #complete(): void {
@@ -164,6 +199,7 @@ export class LiveSecrets {
 
   /** The service was heard, and what is known is what it has. */
   #confirm(): void {
+    clearTimeout(this.#silence);
     clearTimeout(this.#grace);
     this.#grace = undefined;
     this.#status = "live";
@@ -192,7 +228,7 @@ export class LiveSecrets {
   #fail(thrown: unknown): void {
     clearTimeout(this.#grace);
     this.#grace = undefined;
-    this.#error = thrown instanceof SecretServiceError ? thrown : undefined;
+    this.#error = thrown instanceof Error ? thrown : new Error(String(thrown));
     this.#status = this.#heard > 0 && !(thrown instanceof UnauthenticatedError) ? "interrupted" : "failed";
     this.#tellSoon();
   }

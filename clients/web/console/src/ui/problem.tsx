@@ -62,13 +62,14 @@ function Details({ error }: { error: SecretServiceError }): ReactNode {
 
 /** A few words for an error. */
 export function titleOf(error: unknown): string {
-  const { name, reason } = error instanceof SecretServiceError ? error : { name: "", reason: "" };
+  const { name } = error instanceof Error ? error : { name: "" };
+  const { reason } = error instanceof SecretServiceError ? error : { reason: "" };
   return TITLES[reason] ?? TITLES[name] ?? "It didn't work.";
 }
 
 /** What an error says. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return error instanceof Error ? error.message : String(error ?? "Nothing says why.");
 }
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -86,6 +87,7 @@ const TITLES: Readonly<Record<string, string>> = {
   ServiceUnreachableError: "The service can't be reached.",
   PermissionDeniedError: "You may not do this.",
   UnauthenticatedError: "The service doesn't know you.",
+  NothingHeardError: "The synced secrets have not come yet.",
   DeadlineExceededError: "It takes too long.",
   UnimplementedError: "This service is older than the page.",
 };

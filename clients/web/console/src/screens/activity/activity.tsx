@@ -46,7 +46,7 @@ export function Activity(): ReactNode {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const list = useEvents(search);
-  const { filter, pages, events, newer, beginAgain } = list;
+  const { filter, pages, events, newer, beginAgain, hasOlder } = list;
   const [shown, setShown] = useState<AuditEvent>();
   const [exported, setExported] = useState<ExportFormat>();
   const { hasNextPage, isFetching, fetchNextPage, isFetchNextPageError } = pages;
@@ -97,7 +97,7 @@ export function Activity(): ReactNode {
           columns={columns}
           idOf={({ name }) => name}
           onEnd={goOn}
-          empty={!hasNextPage && <None narrowed={isNarrowed(search)} />}
+          empty={!hasOlder && <None narrowed={isNarrowed(search)} />}
         />
       )}
       {shown !== undefined && <Details event={shown} onClose={() => setShown(undefined)} />}
@@ -135,7 +135,7 @@ function ExportMenu({ onExport }: { onExport: (format: ExportFormat) => void }):
 
 /** How much there is, as of when, and what the page had to do itself. */
 function Standing({ list }: { list: ReturnType<typeof useEvents> }): ReactNode {
-  const { pages, events, newer, leftOut, sent, begun } = list;
+  const { pages, events, newer, leftOut, sent, begun, hasOlder } = list;
   if (pages.data === undefined) {
     return null;
   }
@@ -143,9 +143,10 @@ function Standing({ list }: { list: ReturnType<typeof useEvents> }): ReactNode {
   return (
     <>
       <Text role="status">
-        {pages.hasNextPage
+        {hasOlder
           ? `The newest ${count(events.length, "event")}; older ones follow as you scroll.`
           : `All ${count(events.length, "event")}.`}{" "}
+        {pages.isPlaceholderData && "Loading the newest ones… "}
         {pages.isFetchingNextPage && "Loading older ones… "}
         As of <Time value={new Date(begun)} />; looked for newer ones at <Time value={new Date(looked)} />.
       </Text>

@@ -95,7 +95,7 @@ export function WatchedPart({ children }: { children: (snapshot: LiveSnapshot) =
   }
   // Nothing was heard before it failed: what is not known is not shown as none.
   if (status === "failed" && snapshot.secrets.length === 0) {
-    return <Problem error={error ?? new Error("The service tells nothing of the synced secrets.")} onRetry={again} />;
+    return <Problem error={error} onRetry={again} />;
   }
   return (
     <>

@@ -1,4 +1,4 @@
-/** Checks a manifest before it is applied. It may hold values: it is sent, and then nothing on the page has it. */
+/** Checks a manifest before it is applied. It may hold values: once it is checked, nothing on the page has it. */
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { Button, Field, makeStyles, mergeClasses, Spinner, Text, Textarea, tokens } from "@fluentui/react-components";
 import { useRef, useState, type DragEvent, type ReactNode } from "react";
@@ -7,13 +7,14 @@ import { CommandsButton } from "../../ui/commands";
 import { CloseButton, Dialog } from "../../ui/dialog";
 import { Problem } from "../../ui/problem";
 import { CheckedResources } from "./checked";
-import { useCheck } from "./use-check";
+import { mayPass, useCheck } from "./use-check";
 
 /** As much as the service takes. */
 const MOST_BYTES = 262_144;
 const TOO_LARGE = "The service checks at most 256 KiB at once. Check a part of it.";
 
 const useStyles = makeStyles({
+  manifest: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, "&[hidden]": { display: "none" } },
   drop: { border: `2px dashed transparent`, borderRadius: tokens.borderRadiusMedium },
   over: { borderTopColor: tokens.colorBrandStroke1, borderRightColor: tokens.colorBrandStroke1, borderBottomColor: tokens.colorBrandStroke1, borderLeftColor: tokens.colorBrandStroke1 },
   text: { "& textarea": { fontFamily: tokens.fontFamilyMonospace, fontSize: tokens.fontSizeBase200, height: "16rem", maxHeight: "40vh" } },
@@ -22,6 +23,7 @@ const useStyles = makeStyles({
 });
 
 export function CheckDialog({ onClose }: { onClose: () => void }): ReactNode {
+  const styles = useStyles();
   const { state, check, again, reset } = useCheck();
   return (
     <Dialog
@@ -36,14 +38,22 @@ export function CheckDialog({ onClose }: { onClose: () => void }): ReactNode {
             request={{ manifest: "THE-MANIFEST" }}
             words={["secrets", "check-resource", "-f", "manifest.yaml"]}
           />
-          {state.step !== "asking" && <Button onClick={reset}>Check another</Button>}
+          {state.step === "checking" && <Button onClick={reset}>Stop</Button>}
+          {state.step === "checked" && <Button onClick={reset}>Check another</Button>}
           <CloseButton appearance={state.step === "checked" ? "primary" : "secondary"}>Close</CloseButton>
         </>
       }
     >
-      {state.step === "asking" && <Manifest onCheck={check} />}
       {state.step === "checking" && <Spinner label="The service looks at what it names…" />}
-      {state.step === "failed" && <Problem error={state.error} title="It could not be checked." onRetry={again} />}
+      {state.step === "failed" && (
+        <Problem error={state.error} title="It could not be checked." {...(mayPass(state.error) && { onRetry: again })} />
+      )}
+      {/* What was typed stays until it is checked: whoever made a typing error corrects it, and doesn't begin anew. */}
+      {state.step !== "checked" && (
+        <div hidden={state.step === "checking"} className={styles.manifest}>
+          <Manifest onCheck={check} />
+        </div>
+      )}
       {state.step === "checked" && <CheckedResources resources={state.resources} looked={state.looked} />}
     </Dialog>
   );

@@ -1,5 +1,5 @@
 /** The check of a manifest, which is kept hidden and only for as long as it may have to be sent again. */
-import { SecretValue, type CheckedResource } from "@iotoperations/secret-service-client";
+import { InvalidRequestError, SecretValue, type CheckedResource } from "@iotoperations/secret-service-client";
 import { useEffect, useRef, useState } from "react";
 
 import { useClient } from "../../api/connection";
@@ -38,6 +38,9 @@ export function useCheck() {
       },
       (error: unknown) => {
         if (!signal.aborted) {
+          if (!mayPass(error)) {
+            manifest.current = undefined;
+          }
           setState({ step: "failed", error });
         }
       },
@@ -47,9 +50,15 @@ export function useCheck() {
     manifest.current = new SecretValue(text);
     again();
   };
+  /** Stops a check that is under way, and goes back to the manifest. */
   const reset = (): void => {
     forget();
     setState(ASKING);
   };
   return { state, check, again, reset };
+}
+
+/** Whether the same manifest may pass later: what the service can't read it never can. */
+export function mayPass(error: unknown): boolean {
+  return !(error instanceof InvalidRequestError);
 }
