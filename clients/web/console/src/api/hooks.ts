@@ -89,12 +89,39 @@ export function usePurposes() {
 }
 
 /** Every field of every resource that names a synced secret, also one that isn't there. */
-export function useUsages(): UseQueryResult<SecretUsage[]> {
+export function useUsages(): UseQueryResult<readonly SecretUsage[]> {
+  return useAllUsages(usagesIn);
+}
+
+/** The kinds and API groups that the service can't read: their fields are missing in {@link useUsages}. */
+export function useUnreachable(): readonly string[] {
+  return useAllUsages(unreachableIn).data ?? NONE;
+}
+
+interface AllUsages {
+  readonly usages: readonly SecretUsage[];
+  readonly unreachable: readonly string[];
+}
+
+const NONE: readonly string[] = [];
+const usagesIn = ({ usages }: AllUsages): readonly SecretUsage[] => usages;
+const unreachableIn = ({ unreachable }: AllUsages): readonly string[] => unreachable;
+
+function useAllUsages<Part>(select: (all: AllUsages) => Part): UseQueryResult<Part> {
   const client = useClient();
   return usePlainQuery({
     queryKey: ["usages"],
-    queryFn: ({ signal }) => client.listSecretUsages("syncedSecrets/-", { pageSize: LARGEST_PAGE, signal }).all(),
+    queryFn: async ({ signal }): Promise<AllUsages> => {
+      const pages = client.listSecretUsages("syncedSecrets/-", { pageSize: LARGEST_PAGE, signal }).pages();
+      const [usages, unreachable] = [[] as SecretUsage[], new Set<string>()];
+      for await (const page of pages) {
+        usages.push(...page.items);
+        page.unreachable?.forEach((kind) => unreachable.add(kind));
+      }
+      return { usages, unreachable: [...unreachable] };
+    },
     refetchInterval: LOOK_AGAIN_MS,
+    select,
   });
 }
 

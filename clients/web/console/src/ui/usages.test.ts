@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import { SecretUsageSchema } from "@iotoperations/secret-service-client/v1";
+import { Origin, State } from "@iotoperations/secret-service-client";
+import { SecretUsageSchema, SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
-import { inOrder, namedBy, problemOfUsage } from "./usages";
+import { inOrder, isFound, namedBy, problemOfUsage } from "./usages";
 
 const usage = (resource: string, more: object = {}) =>
   create(SecretUsageSchema, { syncedSecret: "syncedSecrets/edp1secrets", kind: "Device", resource, field: "spec.x", ...more });
@@ -21,4 +22,16 @@ test("a broken field says what is missing", () => {
   expect(problemOfUsage(usage("one"))).toBe("");
   expect(problemOfUsage(usage("one", { key: "username", keyMissing: true }))).toMatch(/^It has no key username/);
   expect(problemOfUsage(usage("one", { secretMissing: true, keyMissing: true }))).toMatch(/^The edge has no Secret edp1secrets/);
+});
+
+test("what nobody looked at does not count as found", () => {
+  const secret = (more: object = {}) =>
+    create(SyncedSecretSchema, { origin: Origin.MANAGED, state: State.SYNCED, references: [{ key: "username" }], ...more });
+  const named = usage("one", { key: "username" });
+  expect(isFound(named, secret())).toBe(true);
+  expect(isFound(named, undefined)).toBe(false);
+  expect(isFound(named, secret({ origin: Origin.UNMANAGED }))).toBe(false);
+  expect(isFound(named, secret({ state: State.PENDING }))).toBe(false);
+  expect(isFound(named, secret({ references: [] }))).toBe(false);
+  expect(isFound(usage("one", { keyMissing: true }), secret())).toBe(false);
 });

@@ -1,9 +1,22 @@
 /** Fields of resources that name synced secrets, in words and in order. */
-import { idOf, type SecretUsage } from "@iotoperations/secret-service-client";
+import { idOf, Origin, State, type SecretUsage, type SyncedSecret } from "@iotoperations/secret-service-client";
 
 /** Whether the resource can't work: what the field names is not there. */
 export function isBroken(usage: SecretUsage): boolean {
   return usage.keyMissing || usage.secretMissing;
+}
+
+/**
+ * Whether the service has looked at what the field names and found it. The keys of what another tool made are not read, nor shown
+ * to everybody: that such a key is not called missing does not say that it is there.
+ */
+export function isFound(usage: SecretUsage, secret: SyncedSecret | undefined): boolean {
+  return (
+    !isBroken(usage) &&
+    secret?.origin === Origin.MANAGED &&
+    (secret.state === State.SYNCED || secret.state === State.DEGRADED) &&
+    secret.references.length > 0
+  );
 }
 
 /** Whose field it is: `AssetEndpointProfile opc-plc-1`. */

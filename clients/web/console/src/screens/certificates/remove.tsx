@@ -6,7 +6,7 @@ import { useState, type ReactNode } from "react";
 
 import { useChange } from "../../api/change";
 import { useClient } from "../../api/connection";
-import { useUsages } from "../../api/hooks";
+import { useUnreachable, useUsages } from "../../api/hooks";
 import { Link } from "../../app/navigation";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
@@ -77,11 +77,21 @@ export function RemoveDialog({ entry, now, onClose }: EntryProps): ReactNode {
 /** What uses a list; or that it is not known. */
 export function UsersOfList({ id }: { id: string }): ReactNode {
   const { data, error } = useUsages();
+  const unreachable = useUnreachable();
   if (data === undefined) {
     return <Text>{error === null ? "What uses it is being looked up…" : `What uses it is not known: ${error.message}`}</Text>;
   }
   const usages = data.filter(({ syncedSecret }) => idOf(syncedSecret) === id);
-  return usages.length === 0 ? <Text>No resource uses the list.</Text> : <Text>It is used by {usages.map(wordsOfUsage).join(", ")}.</Text>;
+  if (usages.length > 0) {
+    return <Text>It is used by {usages.map(wordsOfUsage).join(", ")}.</Text>;
+  }
+  return (
+    <Text>
+      {unreachable.length === 0
+        ? "No resource uses the list."
+        : `No resource is known to use the list; the service can't read ${unreachable.join(", ")}.`}
+    </Text>
+  );
 }
 
 function wordsOfUsage({ kind, resource, field }: SecretUsage): string {
