@@ -1,5 +1,5 @@
 /** Changes that somebody asks for: carried out once, however often the button is pressed. */
-import { Code, newId, SecretServiceError } from "@iotoperations/secret-service-client";
+import { Code, newId, SecretServiceError, ServiceUnreachableError, UnauthenticatedError } from "@iotoperations/secret-service-client";
 import { useMutation, type UseMutationResult } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 
@@ -79,4 +79,9 @@ const UNKNOWN_OUTCOMES: ReadonlySet<Code> = new Set([
 /** Whether the service may have made the change all the same, or still be at it. */
 export function isOutcomeUnknown(error: unknown): boolean {
   return error instanceof SecretServiceError && (UNKNOWN_OUTCOMES.has(error.code) || error.reason === "REQUEST_IN_PROGRESS");
+}
+
+/** Whether the next call would end alike, whatever it is about: of several, no other is begun then. */
+export function isNobodyThere(error: unknown): boolean {
+  return error instanceof UnauthenticatedError || error instanceof ServiceUnreachableError;
 }

@@ -5,14 +5,12 @@ import {
   newId,
   NotFoundError,
   SecretServiceError,
-  ServiceUnreachableError,
   State,
-  UnauthenticatedError,
   type SecretServiceClient,
   type SyncedSecret,
 } from "@iotoperations/secret-service-client";
 
-import { isOutcomeUnknown } from "../api/change";
+import { isNobodyThere, isOutcomeUnknown } from "../api/change";
 import { againOf, isRunning, toldOf, type Progress, type Steps, type Told } from "./deletion-steps";
 
 /** How many calls are under way at the same time. */
@@ -226,11 +224,6 @@ function isSecret(seen: unknown): seen is SyncedSecret {
 
 function heldBy(secret: SyncedSecret): string {
   return secret.state === State.DELETING ? (conditionOf(secret, "Synced")?.message ?? "") : "";
-}
-
-/** Whether the next call would end alike, whatever it is about. */
-function isNobodyThere(error: unknown): boolean {
-  return error instanceof UnauthenticatedError || error instanceof ServiceUnreachableError;
 }
 
 const FOR_GOOD: ReadonlySet<Code> = new Set([Code.PermissionDenied, Code.Unimplemented, Code.InvalidArgument]);

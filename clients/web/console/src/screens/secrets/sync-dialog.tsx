@@ -1,7 +1,7 @@
 /** Syncs what was selected, and tells of each how it ended. */
 import { idOf, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { Button, makeStyles, MessageBar, MessageBarBody, ProgressBar, Text, tokens } from "@fluentui/react-components";
-import { ArrowSyncRegular, CheckmarkCircleRegular, ClockRegular, ErrorCircleRegular, SubtractCircleRegular } from "@fluentui/react-icons";
+import { ArrowSyncRegular, CheckmarkCircleRegular, ClockRegular, ErrorCircleRegular, QuestionCircleRegular, SubtractCircleRegular } from "@fluentui/react-icons";
 import { useEffect, useRef, useState, type ReactElement, type ReactNode } from "react";
 
 import { useClient } from "../../api/connection";
@@ -30,9 +30,9 @@ interface SyncDialogProps {
 /** Shown while there are outcomes. */
 export function SyncDialog({ sync, skipped }: SyncDialogProps): ReactNode {
   const { outcomes, running, run, stop, close } = sync;
-  const { synced, pending, failed, waiting, stopped } = tally(outcomes);
-  const ended = synced + pending + failed + stopped;
-  const again = namesOf(outcomes, "failed", "stopped");
+  const { synced, pending, failed, unknown, waiting, stopped } = tally(outcomes);
+  const ended = synced + pending + failed + unknown + stopped;
+  const again = namesOf(outcomes, "failed", "unknown", "stopped");
   return (
     <Dialog
       onClose={close}
@@ -52,11 +52,12 @@ export function SyncDialog({ sync, skipped }: SyncDialogProps): ReactNode {
         </>
       }
     >
-      <ProgressBar value={outcomes.size === 0 ? 1 : ended / outcomes.size} aria-label="Progress" color={failed > 0 ? "warning" : "brand"} />
+      <ProgressBar value={outcomes.size === 0 ? 1 : ended / outcomes.size} aria-label="Progress" color={failed + unknown > 0 ? "warning" : "brand"} />
       <Text role="status">
         {[
           `${synced.toLocaleString("en")} in sync`,
           failed > 0 && `${failed.toLocaleString("en")} failed`,
+          unknown > 0 && `${unknown.toLocaleString("en")} not known`,
           pending > 0 && `${pending.toLocaleString("en")} not at the edge yet`,
           waiting > 0 && `${waiting.toLocaleString("en")} waiting`,
           stopped > 0 && `${stopped.toLocaleString("en")} not asked for`,
@@ -79,6 +80,7 @@ export function SyncDialog({ sync, skipped }: SyncDialogProps): ReactNode {
 
 const WORDS: Readonly<Record<Outcome["kind"], readonly [ReactElement, string]>> = {
   failed: [<ErrorCircleRegular key="icon" color={tokens.colorStatusDangerForeground1} />, "Failed"],
+  unknown: [<QuestionCircleRegular key="icon" />, "Whether it was synced is not known"],
   pending: [<ClockRegular key="icon" />, "Asked for, but not at the edge yet; the service goes on"],
   running: [<ArrowSyncRegular key="icon" />, "Being synced"],
   waiting: [<ClockRegular key="icon" />, "Waiting"],
@@ -101,7 +103,7 @@ function List({ outcomes }: { outcomes: Outcomes }): ReactNode {
             <strong>{idOf(name)}</strong>{" "}
             <span className={styles.message}>
               {WORDS[outcome.kind][1]}
-              {outcome.kind === "failed" && `: ${outcome.message}`}
+              {"message" in outcome && `: ${outcome.message}`}
             </span>
           </span>
         </li>

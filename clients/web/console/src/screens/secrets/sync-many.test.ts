@@ -1,4 +1,4 @@
-import { State, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { Code, DeadlineExceededError, PermissionDeniedError, State, UnauthenticatedError, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
@@ -25,7 +25,7 @@ test("a few at a time, each with an outcome of its own", async () => {
     return secret(name, name.endsWith("/5") ? { state: State.PENDING } : {});
   });
   expect(most).toBe(AT_MOST);
-  expect(tally(outcomes)).toEqual({ waiting: 0, running: 0, synced: 10, pending: 1, failed: 1, stopped: 0 });
+  expect(tally(outcomes)).toEqual({ waiting: 0, running: 0, synced: 10, pending: 1, failed: 1, unknown: 0, stopped: 0 });
   expect(outcomes.get("syncedSecrets/3")).toEqual({ kind: "failed", message: "The vault can't be reached." });
 });
 
@@ -50,6 +50,16 @@ test("once stopped, what is under way ends and nothing else begins", async () =>
   );
   expect(asked.length).toBeLessThanOrEqual(AT_MOST);
   expect(tally(outcomes)).toMatchObject({ synced: asked.length, stopped: 12 - asked.length });
+});
+
+test("without an answer nobody knows; a refusal is about one; and once nobody is there, no other is begun", async () => {
+  const late = new DeadlineExceededError({ message: "Too late.", code: Code.DeadlineExceeded });
+  const denied = new PermissionDeniedError({ message: "You may not.", code: Code.PermissionDenied });
+  const some = await run((name) => (name.endsWith("/3") ? Promise.reject(late) : name.endsWith("/4") ? Promise.reject(denied) : Promise.resolve(secret(name))));
+  expect(tally(some)).toMatchObject({ synced: 10, unknown: 1, failed: 1 });
+  expect(some.get("syncedSecrets/3")).toEqual({ kind: "unknown", message: "Too late." });
+  const signedOut = new UnauthenticatedError({ message: "Sign in.", code: Code.Unauthenticated });
+  expect(tally(await run(() => Promise.reject(signedOut)))).toMatchObject({ unknown: AT_MOST, stopped: 12 - AT_MOST });
 });
 
 test("an answer is a success only where the edge has what was asked for last", () => {

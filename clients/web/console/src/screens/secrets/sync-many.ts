@@ -1,12 +1,16 @@
 /** Syncs several, a few at a time; each has an outcome of its own. */
 import { conditionOf, isSynced, State, type SyncedSecret } from "@iotoperations/secret-service-client";
 
+import { isNobodyThere, isOutcomeUnknown } from "../../api/change";
+
 /** How one is doing. */
 export type Outcome =
   | { readonly kind: "waiting" | "running" | "synced" | "stopped" }
   /** Asked for, but not at the edge yet; the service goes on. */
   | { readonly kind: "pending" }
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly message: string }
+  /** There was no answer: the service may have synced it. */
+  | { readonly kind: "unknown"; readonly message: string };
 
 export type Outcomes = ReadonlyMap<string, Outcome>;
 
@@ -17,7 +21,7 @@ interface Options {
   readonly names: readonly string[];
   readonly sync: (name: string) => Promise<SyncedSecret>;
   readonly onChange: (outcomes: Outcomes) => void;
-  /** Aborted, nothing more is begun; what is under way is waited for. */
+  /** Aborted, nothing more is begun; what is under way is waited for. So it is where nobody answers. */
   readonly signal: AbortSignal;
 }
 
@@ -28,14 +32,19 @@ export async function syncMany({ names, sync, onChange, signal }: Options): Prom
     onChange(new Map(outcomes));
   };
   const waiting = [...names];
+  let isOver = false;
   onChange(new Map(outcomes));
   const work = async (): Promise<void> => {
     for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) {
-      if (signal.aborted) {
+      if (signal.aborted || isOver) {
         set(name, { kind: "stopped" });
         continue;
       }
       set(name, { kind: "running" });
+      const failed = (error: unknown): Outcome => {
+        isOver ||= isNobodyThere(error);
+        return failureOf(error);
+      };
       set(name, await sync(name).then(outcomeOf, failed));
     }
   };
@@ -54,13 +63,13 @@ export function outcomeOf(secret: SyncedSecret): Outcome {
   return { kind: "pending" };
 }
 
-function failed(error: unknown): Outcome {
-  return { kind: "failed", message: error instanceof Error ? error.message : String(error) };
+function failureOf(error: unknown): Outcome {
+  return { kind: isOutcomeUnknown(error) ? "unknown" : "failed", message: error instanceof Error ? error.message : String(error) };
 }
 
 /** How many have come to each outcome. */
 export function tally(outcomes: Outcomes): Readonly<Record<Outcome["kind"], number>> {
-  const counts = { waiting: 0, running: 0, synced: 0, pending: 0, failed: 0, stopped: 0 };
+  const counts = { waiting: 0, running: 0, synced: 0, pending: 0, failed: 0, unknown: 0, stopped: 0 };
   for (const { kind } of outcomes.values()) {
     counts[kind]++;
   }
