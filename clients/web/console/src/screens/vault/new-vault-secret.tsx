@@ -1,4 +1,5 @@
 /** "Create new", for the vault alone. */
+import { idOf } from "@iotoperations/secret-service-client";
 import { useNavigate } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 
@@ -12,13 +13,19 @@ export function NewVaultSecret({ onClose }: { onClose: () => void }): ReactNode 
   const client = useClient();
   const notify = useNotify();
   const navigate = useNavigate();
-  const creating = useChange((draft: NewSecretDraft, requestId) =>
-    client.createVaultSecret(draft.vaultSecret, draft.value, { ...optionsOf(draft), requestId }),
+  const creating = useChange(
+    (draft: NewSecretDraft, requestId) => client.createVaultSecret(draft.vaultSecret, draft.value, { ...optionsOf(draft), requestId }),
+    {
+      onDone: ({ syncedSecrets }, { vaultSecret }) =>
+        notify.done(
+          `The vault has ${vaultSecret}.`,
+          syncedSecrets.length === 0 ? "Nothing syncs it yet." : `It is waited for: ${syncedSecrets.map(idOf).join(", ")}.`,
+        ),
+      after: (_, { vaultSecret }) => void navigate({ to: "/vault/$id", params: { id: vaultSecret } }),
+    },
   );
   const submit = async (draft: NewSecretDraft): Promise<void> => {
     await creating.mutateAsync(draft);
-    notify.done(`The vault has ${draft.vaultSecret}.`, "Nothing syncs it yet.");
-    await navigate({ to: "/vault/$id", params: { id: draft.vaultSecret } });
   };
   return (
     <NewSecretDialog

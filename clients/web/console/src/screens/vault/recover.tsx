@@ -13,8 +13,8 @@ import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
 
-/** Brings a secret back; what refers to it is then synced again. */
-export function useRecovery(onDone: (id: string) => void) {
+/** Brings a secret back; what refers to it is then synced again. `after`: where that was asked for, if that is still there. */
+export function useRecovery(after: (id: string) => void) {
   const client = useClient();
   const notify = useNotify();
   return useChange(
@@ -23,10 +23,8 @@ export function useRecovery(onDone: (id: string) => void) {
       return id;
     },
     {
-      onDone: (id) => {
-        notify.done(`${id} is back, with all its versions.`, "What refers to it is synced again.");
-        onDone(id);
-      },
+      onDone: (id) => notify.done(`${id} is back, with all its versions.`, "What refers to it is synced again."),
+      after,
     },
   );
 }
