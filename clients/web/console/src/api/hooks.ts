@@ -87,15 +87,44 @@ export function usePurposes() {
   return useQuery(rpc.listSecretPurposes, { pageSize: LARGEST_PAGE }, { staleTime: Infinity });
 }
 
-/** Every field of every resource that names a synced secret, also one that isn't there. */
-export function useUsages(): UseQueryResult<SecretUsage[]> {
+interface FoundUsages {
+  readonly usages: SecretUsage[];
+  /** What the service can't read: usages by it may be missing, or are as they were. */
+  readonly unread: readonly string[];
+}
+
+function useFoundUsages<Data>(select: (found: FoundUsages) => Data): UseQueryResult<Data> {
   const client = useClient();
   return usePlainQuery({
     queryKey: ["usages"],
-    queryFn: ({ signal }) => client.listSecretUsages("syncedSecrets/-", { pageSize: LARGEST_PAGE, signal }).all(),
+    queryFn: async ({ signal }): Promise<FoundUsages> => {
+      const pager = client.listSecretUsages("syncedSecrets/-", { pageSize: LARGEST_PAGE, signal });
+      const [usages, unread] = [[] as SecretUsage[], new Set<string>()];
+      for await (const { items, unreachable = [] } of pager.pages()) {
+        usages.push(...items);
+        unreachable.forEach((kind) => unread.add(kind));
+      }
+      return { usages, unread: [...unread].sort() };
+    },
     refetchInterval: LOOK_AGAIN_MS,
+    select,
   });
 }
+
+const usagesOf = ({ usages }: FoundUsages): SecretUsage[] => usages;
+const unreadOf = ({ unread }: FoundUsages): readonly string[] => unread;
+
+/** Every field of every resource that names a synced secret, also one that isn't there; without those of `useUnreadKinds`. */
+export function useUsages(): UseQueryResult<SecretUsage[]> {
+  return useFoundUsages(usagesOf);
+}
+
+/** The kinds and API groups whose resources the service can't read, so that nobody knows what they use. */
+export function useUnreadKinds(): readonly string[] {
+  return useFoundUsages(unreadOf).data ?? NONE;
+}
+
+const NONE: readonly string[] = [];
 
 /** Asks for everything again that is on the screen: after a change, so that nobody looks at what was before. */
 export function useLookAgain(): () => Promise<void> {

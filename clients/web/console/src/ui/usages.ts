@@ -1,9 +1,19 @@
 /** Fields of resources that name synced secrets, in words and in order. */
-import { idOf, type SecretUsage } from "@iotoperations/secret-service-client";
+import { idOf, Origin, State, type SecretUsage, type SyncedSecret } from "@iotoperations/secret-service-client";
 
 /** Whether the resource can't work: what the field names is not there. */
 export function isBroken(usage: SecretUsage): boolean {
   return usage.keyMissing || usage.secretMissing;
+}
+
+/**
+ * Whether what a field names is known to be at the edge: of a Secret of another tool, the service doesn't know the keys, and one that it
+ * has not looked up yet doesn't count as missing either.
+ */
+export function isKnownToBeThere(usage: SecretUsage, byName: ReadonlyMap<string, SyncedSecret>): boolean {
+  const secret = byName.get(usage.syncedSecret);
+  const isAtEdge = secret?.origin === Origin.MANAGED && (secret.state === State.SYNCED || secret.state === State.DEGRADED);
+  return isAtEdge && !isBroken(usage) && !usage.guessed;
 }
 
 /** Whose field it is: `AssetEndpointProfile opc-plc-1`. */

@@ -4,8 +4,10 @@ import { ErrorCircleRegular, QuestionCircleRegular } from "@fluentui/react-icons
 import { idOf, type SecretUsage } from "@iotoperations/secret-service-client";
 import type { ReactNode } from "react";
 
-import { textToPaste, useUsages, useVaultSecret } from "../../api/hooks";
+import { textToPaste, useLiveSecrets, useUnreadKinds, useUsages, useVaultSecret } from "../../api/hooks";
 import { Link, LinkButton } from "../../app/navigation";
+import { UnreadKinds } from "../../ui/unread";
+import { isKnownToBeThere } from "../../ui/usages";
 import { count } from "../../ui/words";
 import { Item, List, Nothing, SHOWN } from "./list";
 import { AskedPart, Panel } from "./panel";
@@ -22,19 +24,33 @@ export function BrokenUsesPanel(): ReactNode {
       }
     >
       <AskedPart query={useUsages()} what="the uses">
-        {(usages) => <BrokenUses usages={usages} />}
+        {(usages, isOld) => (
+          <>
+            <UnreadKinds />
+            <BrokenUses usages={usages} isOld={isOld} />
+          </>
+        )}
       </AskedPart>
     </Panel>
   );
 }
 
-function BrokenUses({ usages }: { usages: readonly SecretUsage[] }): ReactNode {
+export function BrokenUses({ usages, isOld = false }: { usages: readonly SecretUsage[]; isOld?: boolean }): ReactNode {
+  const { byName, status } = useLiveSecrets();
+  const unread = useUnreadKinds();
   const broken = brokenOf(usages);
   if (broken.length === 0) {
-    return usages.length === 0 ? (
-      <Text>No resource of this instance names a secret.</Text>
+    if (usages.length === 0) {
+      return <Text>{unread.length === 0 ? "No resource of this instance names a secret." : "No resource that the service can read names a secret."}</Text>;
+    }
+    const isSeen = status === "live" && !isOld && unread.length === 0;
+    const fields = count(usages.length, "field");
+    return isSeen && usages.every((usage) => isKnownToBeThere(usage, byName)) ? (
+      <Nothing>All {fields} that name a secret name one that is there, with its key.</Nothing>
     ) : (
-      <Nothing>All {count(usages.length, "field")} that name a secret name one that is there, with its key.</Nothing>
+      <Text>
+        Of {fields} that name a secret, none is known to name what is not there. Keys in Secrets of other tools are not looked at.
+      </Text>
     );
   }
   return (

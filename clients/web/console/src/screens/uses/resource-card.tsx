@@ -7,7 +7,7 @@ import type { ReactNode } from "react";
 import { useLiveSecrets, useVaultSecret } from "../../api/hooks";
 import { Link } from "../../app/navigation";
 import { CopyText } from "../../ui/copy";
-import { isBroken } from "../../ui/usages";
+import { isBroken, isKnownToBeThere } from "../../ui/usages";
 import { count } from "../../ui/words";
 import { canBeVaultSecret, problemOf, textOf, type Resource } from "./resources";
 
@@ -113,7 +113,7 @@ function UsageBadge({ usage }: { usage: SecretUsage }): ReactNode {
       </Badge>
     );
   }
-  const isThere = byName.has(usage.syncedSecret) && !usage.guessed;
+  const isThere = isKnownToBeThere(usage, byName);
   return (
     <>
       <Badge
@@ -121,7 +121,7 @@ function UsageBadge({ usage }: { usage: SecretUsage }): ReactNode {
         color={isThere ? "success" : "subtle"}
         icon={isThere ? <CheckmarkCircleRegular /> : <QuestionCircleRegular />}
       >
-        {byName.has(usage.syncedSecret) ? "There" : "Not missing"}
+        {isThere ? "There" : "Not known to be missing"}
       </Badge>{" "}
       <Show name={usage.syncedSecret} />
     </>
