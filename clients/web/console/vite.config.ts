@@ -28,6 +28,7 @@ export default defineConfig({
     environment: "happy-dom",
     include: ["src/**/*.test.{ts,tsx}"],
     setupFiles: ["tools/vitest.ts"],
+    testTimeout: 30_000,
     restoreMocks: true,
   },
 });

@@ -202,3 +202,27 @@ test("An accepted deletion is not told as one that stays, though nobody can look
   await expect(page.getByRole("heading", { level: 1, name: "Secrets" })).toBeVisible();
   await expect.poll(() => dev.cluster.secret("edp13secrets")).toBeUndefined();
 });
+
+test("Two people tag one vault secret, and somebody adds a version: nobody's tags are lost, and only the version that was chosen changes", async ({
+  page,
+  dev,
+}) => {
+  const name = "vaultSecrets/edp6-tagged";
+  await dev.client.createVaultSecret("edp6-tagged", "first-value-6a");
+  await page.goto("/vault/edp6-tagged");
+  await page.getByRole("button", { name: "Change attributes" }).click();
+  const dialog = dialogOf(page, "Change the latest version of edp6-tagged");
+  await dialog.getByLabel("Tags").fill("plant=Hamburg");
+  const [first] = await dev.client.listVaultSecretVersions(name).all();
+  const version = first?.name.split("/").at(-1) ?? "";
+  await dev.client.updateVaultSecret(name, { tags: { owner: "anna" } }, { version });
+  // The vault counts in seconds: two versions of one look the same.
+  await page.waitForTimeout(1_100);
+  await dev.client.addVaultSecretVersion(name, "second-value-6b");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog).toBeHidden();
+  const versions = await dev.client.listVaultSecretVersions(name).all();
+  const tagsOf = (isFirst: boolean) => versions.find((one) => one.name.endsWith(version) === isFirst)?.tags;
+  expect(tagsOf(true)).toMatchObject({ owner: "anna", plant: "Hamburg" });
+  expect(tagsOf(false)).not.toHaveProperty("plant");
+});

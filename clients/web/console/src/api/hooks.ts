@@ -64,7 +64,7 @@ export function useVaultSecret(id: string) {
   return useQuery(rpc.getVaultSecret, { name: `vaultSecrets/${id}` });
 }
 
-/** The versions of a secret in the vault, page by page; of those that were read, the newest first. Nothing watches the vault. */
+/** The versions of a secret in the vault, page by page; of those that were read, the newest first. */
 export function useVaultSecretVersions(id: string, enabled = true) {
   return useInfiniteQuery(
     rpc.listVaultSecretVersions,
@@ -74,7 +74,6 @@ export function useVaultSecretVersions(id: string, enabled = true) {
       getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined,
       select: inOrder,
       enabled,
-      refetchInterval: LOOK_AGAIN_MS,
     },
   );
 }
@@ -88,42 +87,44 @@ export function usePurposes() {
   return useQuery(rpc.listSecretPurposes, { pageSize: LARGEST_PAGE }, { staleTime: Infinity });
 }
 
-/** Every field of every resource that names a synced secret, also one that isn't there. */
-export function useUsages(): UseQueryResult<readonly SecretUsage[]> {
-  return useAllUsages(usagesIn);
+interface FoundUsages {
+  readonly usages: SecretUsage[];
+  /** What the service can't read: usages by it may be missing, or are as they were. */
+  readonly unread: readonly string[];
 }
 
-/** The kinds and API groups that the service can't read: their fields are missing in {@link useUsages}. */
-export function useUnreachable(): readonly string[] {
-  return useAllUsages(unreachableIn).data ?? NONE;
-}
-
-interface AllUsages {
-  readonly usages: readonly SecretUsage[];
-  readonly unreachable: readonly string[];
-}
-
-const NONE: readonly string[] = [];
-const usagesIn = ({ usages }: AllUsages): readonly SecretUsage[] => usages;
-const unreachableIn = ({ unreachable }: AllUsages): readonly string[] => unreachable;
-
-function useAllUsages<Part>(select: (all: AllUsages) => Part): UseQueryResult<Part> {
+function useFoundUsages<Data>(select: (found: FoundUsages) => Data): UseQueryResult<Data> {
   const client = useClient();
   return usePlainQuery({
     queryKey: ["usages"],
-    queryFn: async ({ signal }): Promise<AllUsages> => {
-      const pages = client.listSecretUsages("syncedSecrets/-", { pageSize: LARGEST_PAGE, signal }).pages();
-      const [usages, unreachable] = [[] as SecretUsage[], new Set<string>()];
-      for await (const page of pages) {
-        usages.push(...page.items);
-        page.unreachable?.forEach((kind) => unreachable.add(kind));
+    queryFn: async ({ signal }): Promise<FoundUsages> => {
+      const pager = client.listSecretUsages("syncedSecrets/-", { pageSize: LARGEST_PAGE, signal });
+      const [usages, unread] = [[] as SecretUsage[], new Set<string>()];
+      for await (const { items, unreachable = [] } of pager.pages()) {
+        usages.push(...items);
+        unreachable.forEach((kind) => unread.add(kind));
       }
-      return { usages, unreachable: [...unreachable] };
+      return { usages, unread: [...unread].sort() };
     },
     refetchInterval: LOOK_AGAIN_MS,
     select,
   });
 }
+
+const usagesOf = ({ usages }: FoundUsages): SecretUsage[] => usages;
+const unreadOf = ({ unread }: FoundUsages): readonly string[] => unread;
+
+/** Every field of every resource that names a synced secret, also one that isn't there; without those of `useUnreadKinds`. */
+export function useUsages(): UseQueryResult<SecretUsage[]> {
+  return useFoundUsages(usagesOf);
+}
+
+/** The kinds and API groups whose resources the service can't read, so that nobody knows what they use. */
+export function useUnreadKinds(): readonly string[] {
+  return useFoundUsages(unreadOf).data ?? NONE;
+}
+
+const NONE: readonly string[] = [];
 
 /** Asks for everything again that is on the screen: after a change, so that nobody looks at what was before. */
 export function useLookAgain(): () => Promise<void> {

@@ -3,7 +3,7 @@ import { Origin, State } from "@iotoperations/secret-service-client";
 import { SecretUsageSchema, SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
-import { inOrder, isFound, namedBy, problemOfUsage } from "./usages";
+import { inOrder, isKnownToBeThere, namedBy, problemOfUsage } from "./usages";
 
 const usage = (resource: string, more: object = {}) =>
   create(SecretUsageSchema, { syncedSecret: "syncedSecrets/edp1secrets", kind: "Device", resource, field: "spec.x", ...more });
@@ -24,14 +24,16 @@ test("a broken field says what is missing", () => {
   expect(problemOfUsage(usage("one", { secretMissing: true, keyMissing: true }))).toMatch(/^The edge has no Secret edp1secrets/);
 });
 
-test("what nobody looked at does not count as found", () => {
-  const secret = (more: object = {}) =>
-    create(SyncedSecretSchema, { origin: Origin.MANAGED, state: State.SYNCED, references: [{ key: "username" }], ...more });
-  const named = usage("one", { key: "username" });
-  expect(isFound(named, secret())).toBe(true);
-  expect(isFound(named, undefined)).toBe(false);
-  expect(isFound(named, secret({ origin: Origin.UNMANAGED }))).toBe(false);
-  expect(isFound(named, secret({ state: State.PENDING }))).toBe(false);
-  expect(isFound(named, secret({ references: [] }))).toBe(false);
-  expect(isFound(usage("one", { keyMissing: true }), secret())).toBe(false);
+test("what nobody looked at is not known to be there", () => {
+  const isThere = (more: object = {}, named: object = {}): boolean => {
+    const secret = create(SyncedSecretSchema, { origin: Origin.MANAGED, state: State.SYNCED, references: [{ key: "username" }], ...more });
+    return isKnownToBeThere(usage("one", { key: "username", ...named }), new Map([["syncedSecrets/edp1secrets", secret]]));
+  };
+  expect(isThere()).toBe(true);
+  expect(isThere({ origin: Origin.UNMANAGED })).toBe(false);
+  expect(isThere({ state: State.PENDING })).toBe(false);
+  expect(isThere({ references: [] })).toBe(false);
+  expect(isThere({}, { keyMissing: true })).toBe(false);
+  expect(isThere({}, { guessed: true })).toBe(false);
+  expect(isThere({}, { syncedSecret: "syncedSecrets/other" })).toBe(false);
 });

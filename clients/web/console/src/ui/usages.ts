@@ -7,16 +7,13 @@ export function isBroken(usage: SecretUsage): boolean {
 }
 
 /**
- * Whether the service has looked at what the field names and found it. The keys of what another tool made are not read, nor shown
- * to everybody: that such a key is not called missing does not say that it is there.
+ * Whether what a field names is known to be at the edge: of a Secret of another tool, the service doesn't know the keys, nor does it
+ * tell everybody those of its own, and one that it has not looked up yet doesn't count as missing either.
  */
-export function isFound(usage: SecretUsage, secret: SyncedSecret | undefined): boolean {
-  return (
-    !isBroken(usage) &&
-    secret?.origin === Origin.MANAGED &&
-    (secret.state === State.SYNCED || secret.state === State.DEGRADED) &&
-    secret.references.length > 0
-  );
+export function isKnownToBeThere(usage: SecretUsage, byName: ReadonlyMap<string, SyncedSecret>): boolean {
+  const secret = byName.get(usage.syncedSecret);
+  const isAtEdge = secret?.origin === Origin.MANAGED && (secret.state === State.SYNCED || secret.state === State.DEGRADED);
+  return isAtEdge && secret.references.length > 0 && !isBroken(usage) && !usage.guessed;
 }
 
 /** Whose field it is: `AssetEndpointProfile opc-plc-1`. */

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from "vitest";
 
 import { show } from "../../testing";
 import { entriesOf, type Entry } from "./lists";
-import { RemoveDialog } from "./remove";
+import { RemoveDialog, UsersOfList } from "./remove";
 import { ReplaceDialog } from "./replace";
 
 afterEach(cleanup);
@@ -40,4 +40,13 @@ test.each([
   expect(screen.getByRole("alert").textContent).toContain("pump.der is no longer in the list.");
   again(dialog(seen));
   expect(screen.queryByRole("alert")).toBeNull();
+});
+
+test("who uses a list is not known where the service can't read a kind", async () => {
+  show(<UsersOfList id="a-trust-list" />, { listSecretUsages: () => ({}) });
+  await screen.findByText("No resource uses the list.");
+  cleanup();
+  show(<UsersOfList id="a-trust-list" />, { listSecretUsages: () => ({ unreachable: ["DataflowEndpoint.connectivity.iotoperations.azure.com"] }) });
+  await screen.findByText("No resource is known to use the list.");
+  expect(screen.getByText(/can’t read DataflowEndpoint/)).toBeDefined();
 });

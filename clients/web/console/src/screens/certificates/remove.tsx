@@ -6,13 +6,14 @@ import { useState, type ReactNode } from "react";
 
 import { useChange } from "../../api/change";
 import { useClient } from "../../api/connection";
-import { useUnreachable, useUsages } from "../../api/hooks";
+import { useUnreadKinds, useUsages } from "../../api/hooks";
 import { Link } from "../../app/navigation";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { CloseButton, Dialog } from "../../ui/dialog";
 import { useNotify } from "../../ui/notify";
 import { Problem } from "../../ui/problem";
+import { UnreadKinds } from "../../ui/unread";
 import { ListChanger } from "./changes";
 import { unchangeable } from "./lists";
 import { meanwhileOf, type EntryProps } from "./meanwhile";
@@ -77,20 +78,23 @@ export function RemoveDialog({ entry, now, onClose }: EntryProps): ReactNode {
 /** What uses a list; or that it is not known. */
 export function UsersOfList({ id }: { id: string }): ReactNode {
   const { data, error } = useUsages();
-  const unreachable = useUnreachable();
+  const unread = useUnreadKinds();
   if (data === undefined) {
     return <Text>{error === null ? "What uses it is being looked up…" : `What uses it is not known: ${error.message}`}</Text>;
   }
   const usages = data.filter(({ syncedSecret }) => idOf(syncedSecret) === id);
-  if (usages.length > 0) {
-    return <Text>It is used by {usages.map(wordsOfUsage).join(", ")}.</Text>;
-  }
   return (
-    <Text>
-      {unreachable.length === 0
-        ? "No resource uses the list."
-        : `No resource is known to use the list; the service can't read ${unreachable.join(", ")}.`}
-    </Text>
+    <>
+      <Text>
+        {usages.length > 0
+          ? `It is used by ${usages.map(wordsOfUsage).join(", ")}.`
+          : unread.length === 0 && error === null
+            ? "No resource uses the list."
+            : "No resource is known to use the list."}
+      </Text>
+      {error !== null && <Text>What uses it by now is not known: {error.message}</Text>}
+      <UnreadKinds />
+    </>
   );
 }
 

@@ -4,10 +4,10 @@ import { ErrorCircleRegular, QuestionCircleRegular } from "@fluentui/react-icons
 import { idOf, type SecretUsage } from "@iotoperations/secret-service-client";
 import type { ReactNode } from "react";
 
-import { textToPaste, useLiveSecrets, useUnreachable, useUsages, useVaultSecret } from "../../api/hooks";
+import { textToPaste, useLiveSecrets, useUnreadKinds, useUsages, useVaultSecret } from "../../api/hooks";
 import { Link, LinkButton } from "../../app/navigation";
-import { Unreachable } from "../../ui/unreachable";
-import { isFound } from "../../ui/usages";
+import { UnreadKinds } from "../../ui/unread";
+import { isKnownToBeThere } from "../../ui/usages";
 import { count } from "../../ui/words";
 import { Item, List, Nothing, SHOWN } from "./list";
 import { AskedPart, Panel } from "./panel";
@@ -24,10 +24,10 @@ export function BrokenUsesPanel(): ReactNode {
       }
     >
       <AskedPart query={useUsages()} what="the uses">
-        {(usages) => (
+        {(usages, isOld) => (
           <>
-            <Unreachable />
-            <BrokenUses usages={usages} />
+            <UnreadKinds />
+            <BrokenUses usages={usages} isOld={isOld} />
           </>
         )}
       </AskedPart>
@@ -35,10 +35,23 @@ export function BrokenUsesPanel(): ReactNode {
   );
 }
 
-function BrokenUses({ usages }: { usages: readonly SecretUsage[] }): ReactNode {
+export function BrokenUses({ usages, isOld = false }: { usages: readonly SecretUsage[]; isOld?: boolean }): ReactNode {
+  const { byName, status } = useLiveSecrets();
+  const unread = useUnreadKinds();
   const broken = brokenOf(usages);
   if (broken.length === 0) {
-    return <NoneBroken usages={usages} />;
+    if (usages.length === 0) {
+      return <Text>{unread.length === 0 ? "No resource of this instance names a secret." : "No resource that the service can read names a secret."}</Text>;
+    }
+    const isSeen = status === "live" && !isOld && unread.length === 0;
+    const fields = count(usages.length, "field");
+    return isSeen && usages.every((usage) => isKnownToBeThere(usage, byName)) ? (
+      <Nothing>All {fields} that name a secret name one that is there, with its key.</Nothing>
+    ) : (
+      <Text>
+        Of {fields} that name a secret, none is known to name what is not there. Keys in Secrets of other tools are not looked at.
+      </Text>
+    );
   }
   return (
     <>
@@ -50,25 +63,6 @@ function BrokenUses({ usages }: { usages: readonly SecretUsage[] }): ReactNode {
       {broken.length > SHOWN && <Link to="/uses">All {broken.length.toLocaleString("en")}</Link>}
     </>
   );
-}
-
-/** That none is known to be broken says that all are well only where the service has looked at all of them. */
-function NoneBroken({ usages }: { usages: readonly SecretUsage[] }): ReactNode {
-  const { status, byName } = useLiveSecrets();
-  const isPartial = useUnreachable().length > 0;
-  if (usages.length === 0) {
-    return <Text>{isPartial ? "No resource is known to name a secret." : "No resource of this instance names a secret."}</Text>;
-  }
-  const unseen = status === "live" ? usages.filter((usage) => !isFound(usage, byName.get(usage.syncedSecret))).length : usages.length;
-  if (unseen > 0 || isPartial) {
-    return (
-      <Text>
-        Of {count(usages.length, "field")} that name a secret, none is known to name a secret or a key that isn&apos;t there.
-        {unseen > 0 && ` Of ${unseen.toLocaleString("en")}, that is not known: another tool made the secret, or it isn't in sync.`}
-      </Text>
-    );
-  }
-  return <Nothing>All {count(usages.length, "field")} that name a secret name one that is there, with its key.</Nothing>;
 }
 
 function BrokenUse({ usage }: { usage: SecretUsage }): ReactNode {

@@ -7,7 +7,7 @@ import type { ReactNode } from "react";
 import { useLiveSecrets, useVaultSecret } from "../../api/hooks";
 import { Link } from "../../app/navigation";
 import { CopyText } from "../../ui/copy";
-import { isBroken, isFound } from "../../ui/usages";
+import { isBroken, isKnownToBeThere } from "../../ui/usages";
 import { count } from "../../ui/words";
 import { canBeVaultSecret, problemOf, textOf, type Resource } from "./resources";
 
@@ -113,8 +113,7 @@ function UsageBadge({ usage }: { usage: SecretUsage }): ReactNode {
       </Badge>
     );
   }
-  const found = isFound(usage, byName.get(usage.syncedSecret));
-  const isThere = found && !usage.guessed;
+  const isThere = isKnownToBeThere(usage, byName);
   return (
     <>
       <Badge
@@ -122,7 +121,7 @@ function UsageBadge({ usage }: { usage: SecretUsage }): ReactNode {
         color={isThere ? "success" : "subtle"}
         icon={isThere ? <CheckmarkCircleRegular /> : <QuestionCircleRegular />}
       >
-        {found ? "There" : "Not known to be missing"}
+        {isThere ? "There" : "Not known to be missing"}
       </Badge>{" "}
       <Show name={usage.syncedSecret} />
     </>

@@ -5,12 +5,12 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useDeferredValue, useMemo, useRef, useState, type ReactNode } from "react";
 
-import { useUnreachable, useUsages } from "../../api/hooks";
+import { useUnreadKinds, useUsages } from "../../api/hooks";
 import type { UsesSearch } from "../../app/search";
 import { Empty, Loading, Page } from "../../ui/page";
 import { Problem } from "../../ui/problem";
 import { Time } from "../../ui/time";
-import { Unreachable } from "../../ui/unreachable";
+import { UnreadKinds } from "../../ui/unread";
 import { count } from "../../ui/words";
 import { CheckDialog } from "./check-dialog";
 import { ResourceCard } from "./resource-card";
@@ -28,7 +28,7 @@ const useStyles = makeStyles({
 
 export function Uses(): ReactNode {
   const usages = useUsages();
-  const isPartial = useUnreachable().length > 0;
+  const unread = useUnreadKinds();
   const [checking, setChecking] = useState(false);
   const { data, dataUpdatedAt, error } = usages;
   const resources = useMemo(() => data && resourcesOf(data), [data]);
@@ -45,10 +45,10 @@ export function Uses(): ReactNode {
       filling
     >
       {error !== null && <Problem error={error} title="What uses the synced secrets can't be read." onRetry={again} />}
+      <UnreadKinds />
       {resources === undefined && error === null && <Loading what="what uses the synced secrets" />}
-      <Unreachable />
       {resources?.length === 0 && (
-        <Empty title={isPartial ? "No use of a synced secret is known." : "Nothing uses a synced secret."}>
+        <Empty title={unread.length === 0 ? "Nothing uses a synced secret." : "Nothing that the service can read uses a synced secret."}>
           A resource such as a Device, an AssetEndpointProfile or a DataflowEndpoint that names one in a field is shown here, also where there is no
           such synced secret.
         </Empty>
@@ -63,8 +63,8 @@ function Summary({ resources, looked }: { resources: readonly Resource[]; looked
   const broken = resources.filter((resource) => resource.broken > 0).length;
   return (
     <span role="status">
-      {count(resources.length, "resource")}, {broken === 0 ? "none" : broken.toLocaleString("en")} of them known to name what is not there.
-      Looked at <Time value={new Date(looked)} />.
+      {count(resources.length, "resource")}, {broken === 0 ? "none" : broken.toLocaleString("en")} of them known to name what is not there. Looked
+      at <Time value={new Date(looked)} />.
     </span>
   );
 }

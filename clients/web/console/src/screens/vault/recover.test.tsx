@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { VaultSecretSchema } from "@iotoperations/secret-service-client/v1";
+import { VaultSecretSchema, type VaultSecret } from "@iotoperations/secret-service-client/v1";
 import { cleanup, screen, waitFor } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
 import { afterEach, expect, test, vi } from "vitest";
@@ -15,8 +15,8 @@ function Recovering({ after }: { after: (id: string) => void }) {
 }
 
 test.each([true, false])("a recovery is told, and leads on only from where it was asked for (there: %s)", async (isThere) => {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  const recoverVaultSecret = vi.fn(() => promise.then(() => create(VaultSecretSchema)));
+  let answer = (): void => undefined;
+  const recoverVaultSecret = vi.fn(() => new Promise<VaultSecret>((resolve) => (answer = () => resolve(create(VaultSecretSchema)))));
   const after = vi.fn<(id: string) => void>();
   const { told, unmount } = show(<Recovering after={after} />, { recoverVaultSecret });
   await userEvent.click(screen.getByText("Recover"));
@@ -24,7 +24,7 @@ test.each([true, false])("a recovery is told, and leads on only from where it wa
   if (!isThere) {
     unmount();
   }
-  resolve(undefined);
+  answer();
   await waitFor(() => expect(told.done).toHaveBeenCalledOnce());
   expect(after.mock.calls.map(([id]) => id)).toEqual(isThere ? ["pump-7"] : []);
 });

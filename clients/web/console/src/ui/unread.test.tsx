@@ -5,7 +5,7 @@ import { afterEach, expect, test, vi } from "vitest";
 
 import { useUsages } from "../api/hooks";
 import { show } from "../testing";
-import { Unreachable } from "./unreachable";
+import { UnreadKinds } from "./unread";
 
 afterEach(cleanup);
 
@@ -22,12 +22,12 @@ test("a list of uses says which kinds it lacks, whatever page told of them", asy
   show(
     <>
       <Uses />
-      <Unreachable />
+      <UnreadKinds />
     </>,
     { listSecretUsages },
   );
   await waitFor(() => expect(screen.getByText("one,two")).toBeDefined());
-  expect(screen.getByText(/can't read DataflowEndpoint.example: what uses secrets/)).toBeDefined();
+  expect(screen.getByText(/can’t read DataflowEndpoint.example/)).toBeDefined();
   expect(listSecretUsages).toHaveBeenCalledTimes(2);
 });
 
@@ -35,10 +35,10 @@ test("a list that has all says nothing", async () => {
   show(
     <>
       <Uses />
-      <Unreachable />
+      <UnreadKinds />
     </>,
     { listSecretUsages: () => create(ListSecretUsagesResponseSchema, { usages: [{ resource: "one" }] }) },
   );
   await waitFor(() => expect(screen.getByText("one")).toBeDefined());
-  expect(screen.queryByText(/Not all uses are known/)).toBeNull();
+  expect(screen.queryByText(/Maybe not all uses are known/)).toBeNull();
 });
