@@ -64,7 +64,7 @@ export function useVaultSecret(id: string) {
   return useQuery(rpc.getVaultSecret, { name: `vaultSecrets/${id}` });
 }
 
-/** The versions of a secret in the vault, page by page; of those that were read, the newest first. */
+/** The versions of a secret in the vault, page by page; of those that were read, the newest first. Nothing watches the vault. */
 export function useVaultSecretVersions(id: string, enabled = true) {
   return useInfiniteQuery(
     rpc.listVaultSecretVersions,
@@ -74,6 +74,7 @@ export function useVaultSecretVersions(id: string, enabled = true) {
       getNextPageParam: ({ nextPageToken }) => nextPageToken || undefined,
       select: inOrder,
       enabled,
+      refetchInterval: LOOK_AGAIN_MS,
     },
   );
 }

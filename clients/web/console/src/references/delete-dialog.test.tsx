@@ -74,8 +74,12 @@ function gone(): never {
 const refusal = (code: Code, words: string) => () => Promise.reject(new ConnectError(words, code));
 const button = (name: string) => screen.findByRole("button", { name });
 const press = async (name: string): Promise<void> => {
-  await waitFor(async () => expect((await button(name)).getAttribute("aria-disabled")).not.toBe("true"));
-  await userEvent.click(await button(name));
+  const found = await waitFor(() => {
+    const button = screen.getByRole("button", { name });
+    expect(button.getAttribute("aria-disabled")).not.toBe("true");
+    return button;
+  });
+  await userEvent.click(found);
 };
 
 test("what is gone closes the dialog and is told", async () => {
@@ -118,7 +122,7 @@ test("while answers are waited for, nothing closes it, and Stop begins nothing m
   expect(screen.getByText("4 asked for, 4 waiting.")).toBeDefined();
   await press("Stop");
   answers.forEach((answer) => answer());
-  expect(await screen.findByText("4 deleted, 4 not asked for.", {}, { timeout: 4_000 })).toBeDefined();
+  expect(await screen.findByText("4 deleted, 4 not asked for.")).toBeDefined();
   expect(deleteSyncedSecret).toHaveBeenCalledTimes(4);
   await press("Close");
   expect(await screen.findByText("Of 8 synced secrets: 4 deleted, 4 not asked for")).toBeDefined();
