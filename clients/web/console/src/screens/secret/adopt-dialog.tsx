@@ -15,7 +15,7 @@ import { CloseButton, Dialog } from "../../ui/dialog";
 import { Problem } from "../../ui/problem";
 import { keysAskedFor } from "./adoption";
 import { adoptWords } from "./command-words";
-import { wordsOf } from "./draft";
+import { referenceOf, wordsOf } from "./draft";
 import { shown } from "./edit-commands";
 
 const useStyles = makeStyles({
@@ -99,7 +99,7 @@ export function AdoptDialog({ name, references, onClose, onAdopted }: AdoptDialo
             <ul className={styles.list}>
               {references.map((reference) => (
                 <li key={reference.key}>
-                  {reference.key}: {wordsOf(reference)}
+                  {reference.key}: {wordsOf(referenceOf(reference))}
                 </li>
               ))}
             </ul>

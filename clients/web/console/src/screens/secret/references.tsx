@@ -36,12 +36,17 @@ const useStyles = makeStyles({
 
 interface ReferencesProps {
   readonly secret: SyncedSecret;
-  readonly onEdit: (seed: (draft: Draft) => Draft) => void;
+  /** Begins an edit of what was read. */
+  readonly onEdit: (read: SyncedSecret, seed: (draft: Draft) => Draft) => void;
   readonly onFollow: (followed: Followed) => void;
 }
 
-/** What is open in front of the references. */
-type Front = { readonly kind: "add" } | { readonly kind: "change"; readonly reference: Reference } | { readonly kind: "rotate"; readonly reference: SecretReference };
+/** What is open in front of the references, and the state that was shown when it was opened: what others change since is told. */
+type Front = { readonly read: SyncedSecret } & (
+  | { readonly kind: "add" }
+  | { readonly kind: "change"; readonly reference: Reference }
+  | { readonly kind: "rotate"; readonly reference: SecretReference }
+);
 
 export function References({ secret, onEdit, onFollow }: ReferencesProps): ReactNode {
   const styles = useStyles();
@@ -50,15 +55,15 @@ export function References({ secret, onEdit, onFollow }: ReferencesProps): React
   const { references } = secret;
   const why = whyNotEdit(secret);
   const close = (): void => setFront(undefined);
-  const set = (reference: Reference): void => {
+  const set = (reference: Reference, read = secret): void => {
     close();
-    onEdit((draft) => withReference(draft, reference));
+    onEdit(read, (draft) => withReference(draft, reference));
   };
   return (
     <Section
       title={`References (${references.length.toLocaleString("en")})`}
       actions={
-        <ActionButton method="UpdateSyncedSecret" resource={secret.name} unless={why} icon={<AddRegular />} onClick={() => setFront({ kind: "add" })}>
+        <ActionButton method="UpdateSyncedSecret" resource={secret.name} unless={why} icon={<AddRegular />} onClick={() => setFront({ kind: "add", read: secret })}>
           Add reference
         </ActionButton>
       }
@@ -72,10 +77,10 @@ export function References({ secret, onEdit, onFollow }: ReferencesProps): React
             reference={reference}
             compare={references.length <= COMPARED}
             unless={why}
-            onRotate={() => setFront({ kind: "rotate", reference })}
-            onChange={() => setFront({ kind: "change", reference: referenceOf(reference) })}
+            onRotate={() => setFront({ kind: "rotate", read: secret, reference })}
+            onChange={() => setFront({ kind: "change", read: secret, reference: referenceOf(reference) })}
             onPin={(version) => set({ ...referenceOf(reference), version })}
-            onRemove={() => onEdit((draft) => withoutKey(draft, reference.key))}
+            onRemove={() => onEdit(secret, (draft) => withoutKey(draft, reference.key))}
           />
         ))}
       </ul>
@@ -88,12 +93,12 @@ export function References({ secret, onEdit, onFollow }: ReferencesProps): React
         <ReferenceDialog
           id={idOf(secret.name)}
           reference={front.kind === "change" ? front.reference : undefined}
-          takenKeys={references.map(({ key }) => key)}
+          takenKeys={front.read.references.map(({ key }) => key)}
           onClose={close}
-          onSubmit={set}
+          onSubmit={(reference) => set(reference, front.read)}
         />
       )}
-      {front?.kind === "rotate" && <Rotation reference={front.reference} onClose={close} onFollow={onFollow} onPin={set} />}
+      {front?.kind === "rotate" && <Rotation reference={front.reference} onClose={close} onFollow={onFollow} onPin={(pinned) => set(pinned, front.read)} />}
     </Section>
   );
 }
