@@ -5,7 +5,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import { useClient } from "../../api/connection";
-import { useChange } from "../../api/change";
+import { isOutcomeUnknown, useChange } from "../../api/change";
 import { DeleteDialog } from "../../references/delete-dialog";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
@@ -57,8 +57,8 @@ export function Present({ secret, isGone, lookedAt, stale }: PresentProps): Reac
   return (
     <Page title={idOf(secret.name)} actions={<Actions {...{ secret, sync, show: setFront }} />}>
       {stale}
-      {sync.error !== null && <Problem error={sync.error} title="It was not synced." />}
-      {followed !== undefined && <Following secret={secret} followed={followed} onDismiss={() => setFollowed(undefined)} />}
+      {sync.error !== null && <Problem error={sync.error} title={titleOfSync(sync.error)} onRetry={() => sync.mutate(undefined)} />}
+      {followed !== undefined && <Following secret={secret} lookedAt={lookedAt} followed={followed} onDismiss={() => setFollowed(undefined)} />}
       <Head secret={secret} lookedAt={lookedAt} />
       <References secret={secret} onEdit={edit} onFollow={setFollowed} />
       <Conditions secret={secret} lookedAt={lookedAt} />
@@ -80,7 +80,7 @@ export function Present({ secret, isGone, lookedAt, stale }: PresentProps): Reac
           name={secret.name}
           references={secret.references}
           onClose={close}
-          onAdopted={({ generation }) => follow({ what: "The adoption", generation })}
+          onAdopted={(adopted) => follow({ what: "The adoption", accepted: { secret: adopted, at: Date.now() } })}
         />
       )}
     </Page>
@@ -90,8 +90,12 @@ export function Present({ secret, isGone, lookedAt, stale }: PresentProps): Reac
 function useSync(secret: SyncedSecret, onDone: (followed: Followed) => void) {
   const client = useClient();
   return useChange<undefined, SyncedSecret>(() => client.syncSyncedSecret(secret.name, { waitMs: WAIT_MS }), {
-    onDone: ({ generation }) => onDone({ what: "The sync", generation }),
+    after: (synced) => onDone({ what: "The sync", accepted: { secret: synced, at: Date.now() } }),
   });
+}
+
+function titleOfSync(error: Error): string {
+  return isOutcomeUnknown(error) ? "Whether it was synced is not known." : "It was not synced.";
 }
 
 interface ActionsProps {

@@ -98,12 +98,14 @@ export function References({ secret, onEdit, onFollow }: ReferencesProps): React
           onSubmit={(reference) => set(reference, front.read)}
         />
       )}
-      {front?.kind === "rotate" && <Rotation reference={front.reference} onClose={close} onFollow={onFollow} onPin={(pinned) => set(pinned, front.read)} />}
+      {front?.kind === "rotate" && <Rotation uid={front.read.uid} reference={front.reference} onClose={close} onFollow={onFollow} onPin={(pinned) => set(pinned, front.read)} />}
     </Section>
   );
 }
 
 interface RotationProps {
+  /** The uid of the synced secret. */
+  readonly uid: string;
   readonly reference: SecretReference;
   readonly onClose: () => void;
   readonly onFollow: (followed: Followed) => void;
@@ -111,10 +113,10 @@ interface RotationProps {
 }
 
 /** A new value: a new version in the vault, which the edge gets where the reference follows the latest. */
-function Rotation({ reference, onClose, onFollow, onPin }: RotationProps): ReactNode {
+function Rotation({ uid, reference, onClose, onFollow, onPin }: RotationProps): ReactNode {
   const client = useClient();
   const notify = useNotify();
-  const { key, vaultSecret, version: pinned } = reference;
+  const { key, vaultSecret, version: pinned, syncedVersion } = reference;
   const id = idOf(vaultSecret);
   const rotate = useChange((draft: NewSecretDraft, requestId) =>
     client.addVaultSecretVersion(vaultSecret, draft.value, { ...optionsOf(draft), keepDates: draft.keepDates, requestId }),
@@ -122,7 +124,7 @@ function Rotation({ reference, onClose, onFollow, onPin }: RotationProps): React
   const submit = async (draft: NewSecretDraft): Promise<void> => {
     const version = idOf((await rotate.mutateAsync(draft)).name);
     if (pinned === "") {
-      onFollow({ what: `The new value of ${key}`, version: { key, version } });
+      onFollow({ what: `The new value of ${key}`, version: { key, vaultSecret, version, before: syncedVersion, uid } });
       return;
     }
     notify.done(`${id} has the version ${short(version)}`, `${key} is pinned to another one. Decide whether it shall be this one.`);

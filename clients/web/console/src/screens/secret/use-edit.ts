@@ -19,7 +19,7 @@ export interface Begin {
 /** The edit beside what is so now: what saving it sends, and why it can't be saved. */
 export function useEdit(current: SyncedSecret, isGone: boolean, { read: begun, seed, onAccepted }: Begin) {
   const held = useDraft(begun, seed);
-  const changing = useUpdate(({ generation }) => onAccepted({ what: "The change", generation }));
+  const changing = useUpdate((secret) => onAccepted({ what: "The change", accepted: { secret, at: Date.now() } }));
   const { read, content, labelProblem } = held;
   const { open, update, onlyCheck } = changing;
   const sent = open.flatMap(({ changes }) => changes.setReferences ?? []);
