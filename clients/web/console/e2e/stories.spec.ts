@@ -1,5 +1,5 @@
 /** The three stories of secrets for an endpoint, word for word: "Create new", "Add from Azure Key Vault", "Manage secrets". */
-import { createNew as newReference, NotFoundError } from "@iotoperations/secret-service-client";
+import { createNew as newReference, existing, idOf, NotFoundError } from "@iotoperations/secret-service-client";
 
 import { endpointThatUses } from "./support/cluster";
 import type { Dev } from "./support/dev";
@@ -130,6 +130,49 @@ test("Two people at once: what one changes, the other sees before anything of it
   expect((await dev.client.getSyncedSecret("syncedSecrets/edp4secrets")).description).toBe("mine");
   const changes = (await dev.client.listAuditEvents().all()).filter(({ action, resource }) => action === "UpdateSyncedSecret" && resource === "syncedSecrets/edp4secrets");
   expect(changes.length, "both were carried out, one after the other").toBeGreaterThanOrEqual(2);
+});
+
+test("Two people at once: who saves second is refused, even where the page has not heard of the first", async ({ page, dev }) => {
+  await withLogin(dev, "edp6secrets");
+  const name = "syncedSecrets/edp6secrets";
+  await page.goto("/secrets/edp6secrets");
+  await page.getByRole("button", { name: "More for password" }).click();
+  await page.getByRole("menuitem", { name: "Pin to the version at the edge" }).click();
+  const dialog = dialogOf(page, "Edit edp6secrets");
+  let calls = 0;
+  await page.route("**/UpdateSyncedSecret", async (route) => {
+    // The first one is the check: somebody is faster than what follows it.
+    if (++calls === 2) {
+      await dev.client.updateSyncedSecret(name, { setReferences: [existing("password", "vaultSecrets/historian-token")] });
+    }
+    await route.continue();
+  });
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog.getByRole("row", { name: /Reference password/ })).toContainText("historian-token");
+  await expect(dialog.getByRole("button", { name: "Save" })).toHaveAttribute("aria-disabled", "true");
+  expect((await dev.client.getSyncedSecret(name)).references.find(({ key }) => key === "password")?.vaultSecret).toBe("vaultSecrets/historian-token");
+});
+
+test("A rotation by somebody else is told as it is: the card looks at the vault again", async ({ page, dev }) => {
+  await withLogin(dev, "edp7secrets");
+  await page.goto("/secrets/edp7secrets");
+  const card = page.getByRole("listitem").filter({ has: page.getByRole("heading", { level: 3, name: "password" }) });
+  await expect(card).toContainText("It is the latest in the vault.");
+  const { name } = await dev.client.addVaultSecretVersion("vaultSecrets/edp7secrets-password", "rotated-elsewhere-1c");
+  await dev.client.syncSyncedSecret("syncedSecrets/edp7secrets", { waitMs: 20_000 });
+  await expect(card).toContainText(idOf(name));
+  await expect(card).toContainText("It is the latest in the vault.");
+  await expect(card).not.toContainText("not at the edge yet");
+});
+
+test("A synced secret that may be watched and not read says so, and loads no longer", async ({ page, dev }) => {
+  await withLogin(dev, "edp8secrets");
+  // What whoever has no right to get it is answered.
+  const denied = { "content-type": "application/grpc-web+proto", "grpc-status": "7", "grpc-message": "You may not get it." };
+  await page.route("**/GetSyncedSecret", (route) => route.fulfill({ headers: denied }));
+  await page.goto("/secrets/edp8secrets");
+  await expect(page.getByRole("alert")).toContainText("You may not get it.");
+  await expect(page.getByText("Loading edp8secrets")).toBeHidden();
 });
 
 test("A value that is rotated reaches the edge", async ({ page, dev, watched }) => {

@@ -15,8 +15,9 @@ import { CloseButton, Dialog } from "../../ui/dialog";
 import { Problem } from "../../ui/problem";
 import { keysAskedFor } from "./adoption";
 import { adoptWords } from "./command-words";
-import { wordsOf } from "./draft";
+import { referenceOf, wordsOf } from "./draft";
 import { shown } from "./edit-commands";
+import { useOpenRequests } from "./open-request";
 
 const useStyles = makeStyles({
   title: { margin: 0 },
@@ -44,12 +45,13 @@ interface AdoptDialogProps {
 
 export function AdoptDialog({ name, references, onClose, onAdopted }: AdoptDialogProps): ReactNode {
   const styles = useStyles();
-  const { check, adopt, keys, picks, given, revision, put } = useAdoption(name, onAdopted);
+  const { check, adopt, keys, picks, given, revision, put, isOpen } = useAdoption(name, onAdopted);
   const [picking, setPicking] = useState<string>();
   const missing = keys.filter((key) => !picks.has(key));
   const isAsking = keys.length > 0;
   const error = adopt.error ?? (isAsking && keysAskedFor(check.error).length > 0 && missing.length > 0 ? null : check.error);
-  const why = whyNot(check.isPending || adopt.isPending, missing, !isAsking && check.isError);
+  const isPending = check.isPending || adopt.isPending;
+  const why = whyNot(isPending, missing, !isAsking && check.isError);
   const id = idOf(name);
   return (
     <Dialog
@@ -67,7 +69,10 @@ export function AdoptDialog({ name, references, onClose, onAdopted }: AdoptDialo
             words={adoptWords(id, given)}
           />
           <CloseButton>Cancel</CloseButton>
-          <ActionButton unless={whyNot(check.isPending || adopt.isPending, missing, false)} onClick={() => check.mutate({ references: given, revision })}>
+          <ActionButton
+            unless={isOpen ? "It may be done already: adopt again." : whyNot(isPending, missing, false)}
+            onClick={() => check.mutate({ references: given, revision })}
+          >
             Check
           </ActionButton>
           <ActionButton
@@ -77,7 +82,7 @@ export function AdoptDialog({ name, references, onClose, onAdopted }: AdoptDialo
             unless={why}
             onClick={() => adopt.mutate({ references: given, revision })}
           >
-            Adopt
+            {isOpen ? "Adopt again" : "Adopt"}
           </ActionButton>
         </>
       }
@@ -99,7 +104,7 @@ export function AdoptDialog({ name, references, onClose, onAdopted }: AdoptDialo
             <ul className={styles.list}>
               {references.map((reference) => (
                 <li key={reference.key}>
-                  {reference.key}: {wordsOf(reference)}
+                  {reference.key}: {wordsOf(referenceOf(reference))}
                 </li>
               ))}
             </ul>
@@ -108,8 +113,9 @@ export function AdoptDialog({ name, references, onClose, onAdopted }: AdoptDialo
       )}
       {check.isPending && <Spinner size="tiny" label="Checking it with the vault and the cluster…" />}
       {adopt.isPending && <Spinner size="tiny" label="Adopting it…" />}
-      {check.isSuccess && !adopt.isPending && <Text role="status">The service checked it: it can be adopted. Nothing is changed yet.</Text>}
-      {error !== null && !check.isPending && !adopt.isPending && <Problem error={error} />}
+      {check.isSuccess && !adopt.isPending && adopt.error === null && <Text role="status">The service checked it: it can be adopted. Nothing is changed yet.</Text>}
+      {error !== null && !isPending && <Problem error={error} {...(isOpen && { title: "Whether it was adopted is not known." })} />}
+      {isOpen && !isPending && <Text role="status">Adopt again: it is the same request, and the service carries it out once.</Text>}
       <VaultPickerDialog
         open={picking !== undefined}
         title={picking ?? ""}
@@ -170,6 +176,7 @@ function useAdoption(name: string, onAdopted: (adopted: SyncedSecret) => void) {
   const client = useClient();
   const [keys, setKeys] = useState<readonly string[]>([]);
   const [picks, setPicks] = useState<ReadonlyMap<string, VaultPick>>(new Map());
+  const { open, send } = useOpenRequests<string>();
   const validate = async ({ references }: Input): Promise<void> => {
     try {
       await client.adoptSyncedSecret(name, { references, validateOnly: true });
@@ -186,10 +193,13 @@ function useAdoption(name: string, onAdopted: (adopted: SyncedSecret) => void) {
   });
   const adopt = useChange<Input, SyncedSecret>(
     async (input, requestId) => {
-      await validate(input);
-      return client.adoptSyncedSecret(name, { references: input.references, requestId });
+      // An adoption whose outcome is unknown may be done already: checked again, it would stand in its own way.
+      if (!open.includes(input.revision)) {
+        await validate(input);
+      }
+      return send(input.revision, () => client.adoptSyncedSecret(name, { references: input.references, requestId }));
     },
-    { onDone: onAdopted },
+    { after: onAdopted },
   );
   const given = keys.flatMap((key) => {
     const pick = picks.get(key);
@@ -206,7 +216,7 @@ function useAdoption(name: string, onAdopted: (adopted: SyncedSecret) => void) {
     adopt.reset();
   };
   const revision = given.map((reference) => `${reference.key}=${reference.vaultSecret}@${reference.version ?? ""}/${reference.part ?? Part.UNSPECIFIED}/${reference.encoding ?? Encoding.UNSPECIFIED}`).join(" ");
-  return { check, adopt, keys, picks, given, revision, put };
+  return { check, adopt, keys, picks, given, revision, put, isOpen: open.includes(revision) };
 }
 
 function whyNot(isPending: boolean, missing: readonly string[], isRefused: boolean): string | undefined {

@@ -7,7 +7,7 @@ import type { Draft } from "./draft";
 /** `secrets update …`. */
 export function updateWords(id: string, read: Draft, changes: Changes, etag: string): string[] {
   const { setReferences = [], removeKeys = [], labels, description } = changes;
-  const gone = labels === undefined ? [] : Object.keys(read.labels).filter((name) => !(name in labels));
+  const gone = labels === undefined ? [] : Object.keys(read.labels).filter((name) => !Object.hasOwn(labels, name));
   const set = Object.entries(labels ?? {}).filter(([name, value]) => read.labels[name] !== value);
   return [
     ...["secrets", "update", id],

@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
-import { Encoding, Part, type Reference } from "@iotoperations/secret-service-client";
+import { createNew, Encoding, Part, type Reference } from "@iotoperations/secret-service-client";
 import { SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
 import { updateWords } from "./command-words";
-import { changesOf, differences, draftOf, isEmpty, labelsOf, linesOf, rebased, replacesWhole, withoutKey, withReference } from "./draft";
+import { changesOf, differences, draftOf, isEmpty, labelsOf, linesOf, rebased, withoutKey, withReference, wordsOf } from "./draft";
 
 const read = draftOf(
   create(SyncedSecretSchema, {
@@ -24,18 +24,12 @@ test("what is not touched is not sent", () => {
   expect(isEmpty(changesOf(read, read))).toBe(true);
   const changes = changesOf(read, withoutKey(withReference(read, added), "username"));
   expect(changes).toEqual({ setReferences: [added], removeKeys: ["username"] });
-  expect(replacesWhole(changes)).toBe(false);
 });
 
 test("a reference that is pinned keeps its part and its encoding, said in so many words", () => {
   const username = read.references[0];
   expect(username).toMatchObject({ part: Part.WHOLE, encoding: Encoding.UTF8 });
   expect(changesOf(read, withReference(read, pinned))).toEqual({ setReferences: [pinned] });
-});
-
-test("labels and the description are replaced whole, so the etag is needed", () => {
-  expect(replacesWhole(changesOf(read, { ...read, labels: {} }))).toBe(true);
-  expect(replacesWhole(changesOf(read, { ...read, description: "" }))).toBe(true);
 });
 
 test("what somebody else changed stands beside what was typed, and collides only where both want something else", () => {
@@ -71,8 +65,19 @@ test("what will be done is said line by line, and as words of the CLI", () => {
   );
 });
 
-test("labels need a name each, and another one each", () => {
-  expect(labelsOf([{ name: " line ", value: "4" }, { name: "", value: " " }])).toEqual({ labels: { line: "4" } });
-  expect(labelsOf([{ name: "", value: "4" }]).problem).toMatch(/a name/);
-  expect(labelsOf([{ name: "a", value: "1" }, { name: "a", value: "2" }]).problem).toMatch(/two labels a/);
+test("labels need a name each, and another one each; a row that is none hides no other", () => {
+  const row = (name: string, value: string) => ({ name, value });
+  expect(labelsOf([row(" line ", "4"), row("", " "), row("constructor", "me")])).toEqual({ labels: { line: "4", constructor: "me" }, rest: [] });
+  const typing = labelsOf([row("a", "1"), row("", "2"), row("c", "3"), row("a", "4")]);
+  expect(typing).toMatchObject({ labels: { a: "1", c: "3" }, rest: [row("", "2"), row("a", "4")] });
+  expect(typing.problem).toMatch(/a name/);
+  expect(labelsOf([row("a", "1"), row("a", "2")]).problem).toMatch(/two labels a/);
+});
+
+test("how a value is decoded is said, also where only the vault secret's tag says it", () => {
+  const picked: Reference = { key: "username", vaultSecret: "vaultSecrets/edp1-username", part: Part.WHOLE };
+  expect(linesOf(read, changesOf(read, withReference(read, picked)))).toEqual([
+    "Change username: edp1-username, latest version → edp1-username, latest version, decoded as its tag says",
+  ]);
+  expect(wordsOf(createNew("ca", "vaultSecrets/ca", "value"))).toBe("ca (new), latest version");
 });

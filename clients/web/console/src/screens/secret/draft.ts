@@ -61,11 +61,6 @@ export function isEmpty(changes: Changes): boolean {
   return Object.keys(changes).length === 0;
 }
 
-/** Whether it replaces something whole, so that only the state that was read may be changed. */
-export function replacesWhole({ labels, description }: Changes): boolean {
-  return labels !== undefined || description !== undefined;
-}
-
 /** The draft with a reference added, or in the place of the one with its key. */
 export function withReference(draft: Draft, reference: Reference): Draft {
   const index = draft.references.findIndex(({ key }) => key === reference.key);
@@ -95,7 +90,7 @@ export function differences(read: Draft, now: Draft, yours: Draft): Difference[]
   const labels = [...new Set([read, now, yours].flatMap((draft) => Object.keys(draft.labels)))].sort();
   const rows = [
     { what: "Description", ...threeOf((draft) => draft.description) },
-    ...labels.map((label) => ({ what: `Label ${label}`, ...threeOf((draft) => draft.labels[label]) })),
+    ...labels.map((label) => ({ what: `Label ${label}`, ...threeOf(({ labels: all }) => valueOf(all, label)) })),
     ...keys.map((key) => ({ what: `Reference ${key}`, ...threeOf((draft) => wordsOf(draft.references.find((one) => one.key === key))) })),
   ];
   return rows.filter(({ before, now: is }) => before !== is).map((row) => ({ ...row, collides: row.yours !== row.before && row.yours !== row.now }));
@@ -126,8 +121,8 @@ export function rebased(read: Draft, now: Draft, yours: Draft): Draft {
 function rebasedLabels(read: Draft["labels"], now: Draft["labels"], yours: Draft["labels"]): Record<string, string> {
   const labels = { ...now };
   for (const label of new Set([...Object.keys(read), ...Object.keys(yours)])) {
-    const wanted = yours[label];
-    if (read[label] === wanted) {
+    const wanted = valueOf(yours, label);
+    if (valueOf(read, label) === wanted) {
       continue;
     }
     if (wanted === undefined) {
@@ -139,13 +134,18 @@ function rebasedLabels(read: Draft["labels"], now: Draft["labels"], yours: Draft
   return labels;
 }
 
+/** The value of a label; a label may have the name of something that every object has. */
+function valueOf(labels: Draft["labels"], name: string): string | undefined {
+  return Object.hasOwn(labels, name) ? labels[name] : undefined;
+}
+
 function keysOf(...drafts: readonly Draft[]): string[] {
   return [...new Set(drafts.flatMap(({ references }) => references.map(({ key }) => key)))];
 }
 
 function isSameMap(one: Draft["labels"], other: Draft["labels"]): boolean {
   const names = Object.keys(one);
-  return names.length === Object.keys(other).length && names.every((name) => one[name] === other[name]);
+  return names.length === Object.keys(other).length && names.every((name) => one[name] === valueOf(other, name));
 }
 
 // ---- Labels while they are typed ----
@@ -159,19 +159,23 @@ export function rowsOf(labels: Draft["labels"]): LabelRow[] {
   return Object.entries(labels).map(([name, value]) => ({ name, value }));
 }
 
-/** The labels of rows, and what is wrong with them; a row without anything is none. */
-export function labelsOf(rows: readonly LabelRow[]): { labels: Record<string, string>; problem?: string } {
+/** The labels of rows, and what is wrong with the `rest`, which are none; a row without anything is left out. */
+export function labelsOf(rows: readonly LabelRow[]): { labels: Record<string, string>; rest: LabelRow[]; problem?: string } {
   const labels: Record<string, string> = {};
+  const rest: LabelRow[] = [];
+  let problem: string | undefined;
   for (const { name, value } of rows.map((row) => ({ name: row.name.trim(), value: row.value.trim() }))) {
     if (name === "" && value === "") {
       continue;
     }
-    if (name === "" || name in labels) {
-      return { labels, problem: name === "" ? `Give the label with the value ${value} a name.` : `There are two labels ${name}.` };
+    if (name === "" || Object.hasOwn(labels, name)) {
+      rest.push({ name, value });
+      problem ??= name === "" ? `Give the label with the value ${value} a name.` : `There are two labels ${name}.`;
+    } else {
+      labels[name] = value;
     }
-    labels[name] = value;
   }
-  return { labels };
+  return { labels, rest, ...(problem !== undefined && { problem }) };
 }
 
 // ---- In words ----
@@ -196,17 +200,21 @@ export function wordsOfDecoding(encoding: Encoding | undefined): string {
   return ENCODINGS[encoding ?? Encoding.UTF8] ?? "unchanged";
 }
 
-/** `edp1-password, latest version`; nothing where there is no reference. */
+/**
+ * `edp1-password, latest version`; nothing where there is no reference. A reference that the service told says all of itself, see
+ * `referenceOf`: where one to be sent leaves out how it is decoded, the service looks at the vault secret's tag.
+ */
 export function wordsOf(reference: Reference | undefined): string | undefined {
   if (reference === undefined) {
     return undefined;
   }
-  const { vaultSecret, version = "", part, encoding, create } = reference;
+  const { vaultSecret, version = "", part, encoding = Encoding.UNSPECIFIED, create } = reference;
+  const byTag = create === undefined && encoding === Encoding.UNSPECIFIED;
   return [
     `${idOf(vaultSecret)}${create === undefined ? "" : " (new)"}`,
     version === "" ? "latest version" : `pinned to ${version}`,
     ...(PARTS[part ?? Part.WHOLE] === undefined ? [] : [wordsOfPart(part)]),
-    ...(ENCODINGS[encoding ?? Encoding.UTF8] === undefined ? [] : [wordsOfDecoding(encoding)]),
+    ...(byTag ? ["decoded as its tag says"] : ENCODINGS[encoding] === undefined ? [] : [wordsOfDecoding(encoding)]),
   ].join(", ");
 }
 
@@ -230,9 +238,9 @@ function linesOfLabels(before: Draft["labels"], after: Draft["labels"] | undefin
   if (after === undefined) {
     return [];
   }
-  const set = Object.entries(after).filter(([name, value]) => before[name] !== value);
+  const set = Object.entries(after).filter(([name, value]) => valueOf(before, name) !== value);
   return [
     ...set.map(([name, value]) => `Set the label ${name}=${value}`),
-    ...Object.keys(before).flatMap((name) => (name in after ? [] : [`Remove the label ${name}`])),
+    ...Object.keys(before).flatMap((name) => (Object.hasOwn(after, name) ? [] : [`Remove the label ${name}`])),
   ];
 }

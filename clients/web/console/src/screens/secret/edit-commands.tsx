@@ -1,31 +1,35 @@
 /** An edit as command lines. */
-import { idOf, type Changes, type Reference, type SyncedSecret } from "@iotoperations/secret-service-client";
-import { SecretService, type SecretReferenceSchema, type UpdateSyncedSecretRequestSchema } from "@iotoperations/secret-service-client/v1";
+import { idOf, SecretData, type Changes, type NewValue, type Reference, type SyncedSecret } from "@iotoperations/secret-service-client";
+import {
+  SecretService,
+  type NewVaultSecretSchema,
+  type SecretReferenceSchema,
+  type UpdateSyncedSecretRequestSchema,
+} from "@iotoperations/secret-service-client/v1";
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { timestampFromDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 import type { ReactNode } from "react";
 
 import { CommandsButton } from "../../ui/commands";
 import { updateWords } from "./command-words";
-import { isEmpty, replacesWhole, type Draft } from "./draft";
+import { draftOf, isEmpty } from "./draft";
 
-interface EditCommandsProps {
-  readonly read: SyncedSecret;
-  readonly before: Draft;
-  readonly changes: Changes;
-}
+/** What the lines leave to whoever uses them. */
+const NOTE =
+  "The command line asks for the value of what is new, and takes no dates, tags and content type: create such a secret with “vault create” first. With grpcurl, put the value in yourself.";
 
-export function EditCommands({ read, before, changes }: EditCommandsProps): ReactNode {
+export function EditCommands({ base, changes }: { base: SyncedSecret; changes: Changes }): ReactNode {
   if (isEmpty(changes)) {
     return null;
   }
-  const etag = replacesWhole(changes) ? read.etag : "";
+  const { name, etag } = base;
   const isNew = changes.setReferences?.some(({ create }) => create !== undefined) === true;
   return (
     <CommandsButton
       method={SecretService.method.updateSyncedSecret}
-      request={requestOf(read.name, changes, etag)}
-      words={updateWords(idOf(read.name), before, changes, etag)}
-      {...(isNew && { note: "The command line asks for the value of what is new; with grpcurl, put it in yourself." })}
+      request={requestOf(name, changes, etag)}
+      words={updateWords(idOf(name), draftOf(base), changes, etag)}
+      {...(isNew && { note: NOTE })}
     />
   );
 }
@@ -49,6 +53,22 @@ export function shown({ key, vaultSecret, version, part, encoding, create }: Ref
     ...(version !== undefined && { version }),
     ...(part !== undefined && { part }),
     ...(encoding !== undefined && { encoding }),
-    ...(create !== undefined && { create: create.contentType === undefined ? {} : { contentType: create.contentType } }),
+    ...(create !== undefined && { create: withoutValue(create) }),
   };
+}
+
+/** All of a new vault secret but its value; bytes go in another field than a text. */
+function withoutValue({ value, encoding, contentType, tags, notBeforeTime, expireTime }: NewValue): MessageInitShape<typeof NewVaultSecretSchema> {
+  return {
+    ...(value instanceof SecretData && { data: Uint8Array.of(0) }),
+    ...(encoding !== undefined && { encoding }),
+    ...(contentType !== undefined && { contentType }),
+    ...(tags !== undefined && { tags: { ...tags } }),
+    ...(notBeforeTime !== undefined && { notBeforeTime: timeOf(notBeforeTime) }),
+    ...(expireTime !== undefined && { expireTime: timeOf(expireTime) }),
+  };
+}
+
+function timeOf(time: Date | Timestamp): Timestamp {
+  return time instanceof Date ? timestampFromDate(time) : time;
 }

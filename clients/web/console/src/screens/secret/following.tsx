@@ -11,10 +11,18 @@ const useStyles = makeStyles({
   message: { whiteSpace: "normal", overflowWrap: "anywhere", paddingBlock: tokens.spacingVerticalS },
 });
 
-export function Following({ secret, followed, onDismiss }: { secret: SyncedSecret; followed: Followed; onDismiss: () => void }): ReactNode {
+interface FollowingProps {
+  readonly secret: SyncedSecret;
+  /** When it was read, in milliseconds since 1970. */
+  readonly lookedAt: number;
+  readonly followed: Followed;
+  readonly onDismiss: () => void;
+}
+
+export function Following({ secret, lookedAt, followed, onDismiss }: FollowingProps): ReactNode {
   const styles = useStyles();
-  const { step, message } = wayOf(secret, followed);
-  const intent = { going: "info", there: "success", failed: "warning" } as const;
+  const { step, message, secret: said } = wayOf(secret, lookedAt, followed);
+  const intent = { going: "info", there: "success", failed: "warning", overtaken: "info" } as const;
   return (
     <MessageBar intent={intent[step]} layout="multiline" role="status" {...(step === "going" && { icon: <Spinner size="tiny" /> })}>
       <MessageBarBody className={styles.message}>
@@ -26,13 +34,18 @@ export function Following({ secret, followed, onDismiss }: { secret: SyncedSecre
         )}
         {step === "there" && (
           <>
-            <MessageBarTitle>{followed.what} is at the edge.</MessageBarTitle> The service says so as of <Time value={secret.syncTime} />.
+            <MessageBarTitle>{followed.what} is at the edge.</MessageBarTitle> The service says so as of <Time value={said.syncTime} />.
           </>
         )}
         {step === "failed" && (
           <>
             <MessageBarTitle>{followed.what} is accepted, and the attempt to bring it to the edge failed.</MessageBarTitle> {message} The
             service tries again by itself.
+          </>
+        )}
+        {step === "overtaken" && (
+          <>
+            <MessageBarTitle>{followed.what} was accepted, and overtaken.</MessageBarTitle> {message}
           </>
         )}
       </MessageBarBody>

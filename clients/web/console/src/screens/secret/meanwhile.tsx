@@ -1,5 +1,4 @@
 /** What somebody else changed while somebody edits: side by side, and a choice. */
-import type { SyncedSecret } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useQuery } from "@connectrpc/connect-query";
 import { Button, makeStyles, MessageBar, MessageBarBody, MessageBarTitle, Text, tokens } from "@fluentui/react-components";
@@ -7,7 +6,8 @@ import type { ReactNode } from "react";
 
 import { wordsOfEvent } from "../../ui/events";
 import { Time } from "../../ui/time";
-import { changesOf, differences, draftOf, rebased, replacesWhole, type Difference, type Draft } from "./draft";
+import { differences, draftOf, type Difference } from "./draft";
+import { mustDecide, type Edit } from "./edit";
 
 const useStyles = makeStyles({
   body: { whiteSpace: "normal", paddingBlock: tokens.spacingVerticalS, display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS },
@@ -27,36 +27,26 @@ const useStyles = makeStyles({
   buttons: { display: "flex", flexWrap: "wrap", gap: tokens.spacingHorizontalS },
 });
 
-interface Edit {
-  /** What the edit began with. */
-  readonly read: SyncedSecret;
-  /** What is so now. */
-  readonly current: SyncedSecret;
-  readonly draft: Draft;
+interface MeanwhileProps extends Edit {
+  /** Whether it may be an own save whose answer was lost. */
+  readonly maybeOwn: boolean;
+  /** Puts the edit on what is now. */
+  readonly onKeep: () => void;
+  /** Begins with what is now. */
+  readonly onDrop: () => void;
 }
 
-/** Whether somebody else's change would be lost, so that a person has to decide. */
-export function mustDecide({ read, current, draft }: Edit): boolean {
-  if (read.etag === current.etag) {
-    return false;
-  }
-  const before = draftOf(read);
-  return replacesWhole(changesOf(before, draft)) || differences(before, draftOf(current), draft).some(({ collides }) => collides);
-}
-
-export function Meanwhile({ onDecide, ...edit }: Edit & { onDecide: (draft: Draft) => void }): ReactNode {
+export function Meanwhile({ maybeOwn, onKeep, onDrop, ...edit }: MeanwhileProps): ReactNode {
   const styles = useStyles();
   const { read, current, draft } = edit;
   if (read.etag === current.etag) {
     return null;
   }
-  const before = draftOf(read);
-  const now = draftOf(current);
-  const rows = differences(before, now, draft);
+  const rows = differences(draftOf(read), draftOf(current), draft);
   return (
     <MessageBar intent="warning" layout="multiline" role="alert">
       <MessageBarBody className={styles.body}>
-        <MessageBarTitle>Somebody changed it meanwhile.</MessageBarTitle>
+        <MessageBarTitle>{titleOf(edit, maybeOwn)}</MessageBarTitle>
         <WhoChanged key={current.etag} name={read.name} />
         {rows.length > 0 && <Rows rows={rows} />}
         <Text>
@@ -65,12 +55,19 @@ export function Meanwhile({ onDecide, ...edit }: Edit & { onDecide: (draft: Draf
             : "Your edit touches nothing of it: both stay when you save."}
         </Text>
         <div className={styles.buttons}>
-          <Button onClick={() => onDecide(rebased(before, now, draft))}>Put my edit on what is now</Button>
-          <Button onClick={() => onDecide(now)}>Drop my edit, begin with what is now</Button>
+          <Button onClick={onKeep}>Put my edit on what is now</Button>
+          <Button onClick={onDrop}>Drop my edit, begin with what is now</Button>
         </div>
       </MessageBarBody>
     </MessageBar>
   );
+}
+
+function titleOf({ read, current }: Edit, maybeOwn: boolean): string {
+  if (read.uid !== current.uid) {
+    return "It was deleted and made anew meanwhile.";
+  }
+  return maybeOwn ? "It was changed meanwhile, maybe by what you saved before." : "Somebody changed it meanwhile.";
 }
 
 function Rows({ rows }: { rows: readonly Difference[] }): ReactNode {

@@ -5,7 +5,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import { useClient } from "../../api/connection";
-import { useChange } from "../../api/change";
+import { isOutcomeUnknown, useChange } from "../../api/change";
 import { DeleteDialog } from "../../references/delete-dialog";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
@@ -28,7 +28,7 @@ import { Uses } from "./uses";
 const WAIT_MS = 20_000;
 
 /** What is open in front of the screen. */
-type Front = { readonly kind: "edit"; readonly seed: (draft: Draft) => Draft } | { readonly kind: "delete" } | { readonly kind: "adopt" };
+type Front = { readonly kind: "edit"; readonly read: SyncedSecret; readonly seed: (draft: Draft) => Draft } | { readonly kind: "delete" } | { readonly kind: "adopt" };
 
 interface PresentProps {
   readonly secret: SyncedSecret;
@@ -46,7 +46,7 @@ export function Present({ secret, isGone, lookedAt, stale }: PresentProps): Reac
   const [followed, setFollowed] = useState<Followed>();
   const sync = useSync(secret, setFollowed);
   const close = (): void => setFront(undefined);
-  const edit = (seed: (draft: Draft) => Draft = (draft) => draft): void => setFront({ kind: "edit", seed });
+  const edit = (read: SyncedSecret, seed: (draft: Draft) => Draft): void => setFront({ kind: "edit", read, seed });
   const follow = (what: Followed): void => {
     close();
     setFollowed(what);
@@ -55,16 +55,16 @@ export function Present({ secret, isGone, lookedAt, stale }: PresentProps): Reac
     return <Gone id={idOf(secret.name)} />;
   }
   return (
-    <Page title={idOf(secret.name)} actions={<Actions {...{ secret, sync, edit, show: setFront }} />}>
+    <Page title={idOf(secret.name)} actions={<Actions {...{ secret, sync, show: setFront }} />}>
       {stale}
-      {sync.error !== null && <Problem error={sync.error} title="It was not synced." />}
-      {followed !== undefined && <Following secret={secret} followed={followed} onDismiss={() => setFollowed(undefined)} />}
+      {sync.error !== null && <Problem error={sync.error} title={titleOfSync(sync.error)} onRetry={() => sync.mutate(undefined)} />}
+      {followed !== undefined && <Following secret={secret} lookedAt={lookedAt} followed={followed} onDismiss={() => setFollowed(undefined)} />}
       <Head secret={secret} lookedAt={lookedAt} />
       <References secret={secret} onEdit={edit} onFollow={setFollowed} />
       <Conditions secret={secret} lookedAt={lookedAt} />
       <Uses secret={secret} lookedAt={lookedAt} />
       <History name={secret.name} generation={secret.generation} />
-      {front?.kind === "edit" && <EditDialog current={secret} isGone={isGone} seed={front.seed} onClose={close} onAccepted={follow} />}
+      {front?.kind === "edit" && <EditDialog read={front.read} current={secret} isGone={isGone} seed={front.seed} onClose={close} onAccepted={follow} />}
       {front?.kind === "delete" && (
         <DeleteDialog
           secrets={[secret]}
@@ -80,7 +80,7 @@ export function Present({ secret, isGone, lookedAt, stale }: PresentProps): Reac
           name={secret.name}
           references={secret.references}
           onClose={close}
-          onAdopted={({ generation }) => follow({ what: "The adoption", generation })}
+          onAdopted={(adopted) => follow({ what: "The adoption", accepted: { secret: adopted, at: Date.now() } })}
         />
       )}
     </Page>
@@ -90,18 +90,21 @@ export function Present({ secret, isGone, lookedAt, stale }: PresentProps): Reac
 function useSync(secret: SyncedSecret, onDone: (followed: Followed) => void) {
   const client = useClient();
   return useChange<undefined, SyncedSecret>(() => client.syncSyncedSecret(secret.name, { waitMs: WAIT_MS }), {
-    onDone: ({ generation }) => onDone({ what: "The sync", generation }),
+    after: (synced) => onDone({ what: "The sync", accepted: { secret: synced, at: Date.now() } }),
   });
+}
+
+function titleOfSync(error: Error): string {
+  return isOutcomeUnknown(error) ? "Whether it was synced is not known." : "It was not synced.";
 }
 
 interface ActionsProps {
   readonly secret: SyncedSecret;
   readonly sync: ReturnType<typeof useSync>;
-  readonly edit: () => void;
   readonly show: (front: Front) => void;
 }
 
-function Actions({ secret, sync, edit, show }: ActionsProps): ReactNode {
+function Actions({ secret, sync, show }: ActionsProps): ReactNode {
   const { name } = secret;
   const isForeign = secret.origin === Origin.UNMANAGED;
   const why = whyNotEdit(secret);
@@ -120,7 +123,7 @@ function Actions({ secret, sync, edit, show }: ActionsProps): ReactNode {
       >
         {sync.isPending ? "Syncing…" : "Sync now"}
       </ActionButton>
-      <ActionButton method="UpdateSyncedSecret" resource={name} unless={why} onClick={() => edit()}>
+      <ActionButton method="UpdateSyncedSecret" resource={name} unless={why} onClick={() => show({ kind: "edit", read: secret, seed: (draft) => draft })}>
         Edit
       </ActionButton>
       <ActionButton

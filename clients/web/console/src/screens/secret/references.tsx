@@ -36,12 +36,17 @@ const useStyles = makeStyles({
 
 interface ReferencesProps {
   readonly secret: SyncedSecret;
-  readonly onEdit: (seed: (draft: Draft) => Draft) => void;
+  /** Begins an edit of what was read. */
+  readonly onEdit: (read: SyncedSecret, seed: (draft: Draft) => Draft) => void;
   readonly onFollow: (followed: Followed) => void;
 }
 
-/** What is open in front of the references. */
-type Front = { readonly kind: "add" } | { readonly kind: "change"; readonly reference: Reference } | { readonly kind: "rotate"; readonly reference: SecretReference };
+/** What is open in front of the references, and the state that was shown when it was opened: what others change since is told. */
+type Front = { readonly read: SyncedSecret } & (
+  | { readonly kind: "add" }
+  | { readonly kind: "change"; readonly reference: Reference }
+  | { readonly kind: "rotate"; readonly reference: SecretReference }
+);
 
 export function References({ secret, onEdit, onFollow }: ReferencesProps): ReactNode {
   const styles = useStyles();
@@ -50,15 +55,15 @@ export function References({ secret, onEdit, onFollow }: ReferencesProps): React
   const { references } = secret;
   const why = whyNotEdit(secret);
   const close = (): void => setFront(undefined);
-  const set = (reference: Reference): void => {
+  const set = (reference: Reference, read = secret): void => {
     close();
-    onEdit((draft) => withReference(draft, reference));
+    onEdit(read, (draft) => withReference(draft, reference));
   };
   return (
     <Section
       title={`References (${references.length.toLocaleString("en")})`}
       actions={
-        <ActionButton method="UpdateSyncedSecret" resource={secret.name} unless={why} icon={<AddRegular />} onClick={() => setFront({ kind: "add" })}>
+        <ActionButton method="UpdateSyncedSecret" resource={secret.name} unless={why} icon={<AddRegular />} onClick={() => setFront({ kind: "add", read: secret })}>
           Add reference
         </ActionButton>
       }
@@ -72,10 +77,10 @@ export function References({ secret, onEdit, onFollow }: ReferencesProps): React
             reference={reference}
             compare={references.length <= COMPARED}
             unless={why}
-            onRotate={() => setFront({ kind: "rotate", reference })}
-            onChange={() => setFront({ kind: "change", reference: referenceOf(reference) })}
+            onRotate={() => setFront({ kind: "rotate", read: secret, reference })}
+            onChange={() => setFront({ kind: "change", read: secret, reference: referenceOf(reference) })}
             onPin={(version) => set({ ...referenceOf(reference), version })}
-            onRemove={() => onEdit((draft) => withoutKey(draft, reference.key))}
+            onRemove={() => onEdit(secret, (draft) => withoutKey(draft, reference.key))}
           />
         ))}
       </ul>
@@ -88,17 +93,19 @@ export function References({ secret, onEdit, onFollow }: ReferencesProps): React
         <ReferenceDialog
           id={idOf(secret.name)}
           reference={front.kind === "change" ? front.reference : undefined}
-          takenKeys={references.map(({ key }) => key)}
+          takenKeys={front.read.references.map(({ key }) => key)}
           onClose={close}
-          onSubmit={set}
+          onSubmit={(reference) => set(reference, front.read)}
         />
       )}
-      {front?.kind === "rotate" && <Rotation reference={front.reference} onClose={close} onFollow={onFollow} onPin={set} />}
+      {front?.kind === "rotate" && <Rotation uid={front.read.uid} reference={front.reference} onClose={close} onFollow={onFollow} onPin={(pinned) => set(pinned, front.read)} />}
     </Section>
   );
 }
 
 interface RotationProps {
+  /** The uid of the synced secret. */
+  readonly uid: string;
   readonly reference: SecretReference;
   readonly onClose: () => void;
   readonly onFollow: (followed: Followed) => void;
@@ -106,10 +113,10 @@ interface RotationProps {
 }
 
 /** A new value: a new version in the vault, which the edge gets where the reference follows the latest. */
-function Rotation({ reference, onClose, onFollow, onPin }: RotationProps): ReactNode {
+function Rotation({ uid, reference, onClose, onFollow, onPin }: RotationProps): ReactNode {
   const client = useClient();
   const notify = useNotify();
-  const { key, vaultSecret, version: pinned } = reference;
+  const { key, vaultSecret, version: pinned, syncedVersion } = reference;
   const id = idOf(vaultSecret);
   const rotate = useChange((draft: NewSecretDraft, requestId) =>
     client.addVaultSecretVersion(vaultSecret, draft.value, { ...optionsOf(draft), keepDates: draft.keepDates, requestId }),
@@ -117,7 +124,7 @@ function Rotation({ reference, onClose, onFollow, onPin }: RotationProps): React
   const submit = async (draft: NewSecretDraft): Promise<void> => {
     const version = idOf((await rotate.mutateAsync(draft)).name);
     if (pinned === "") {
-      onFollow({ what: `The new value of ${key}`, version: { key, version } });
+      onFollow({ what: `The new value of ${key}`, version: { key, vaultSecret, version, before: syncedVersion, uid } });
       return;
     }
     notify.done(`${id} has the version ${short(version)}`, `${key} is pinned to another one. Decide whether it shall be this one.`);

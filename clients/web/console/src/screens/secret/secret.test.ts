@@ -1,35 +1,11 @@
 import { create } from "@bufbuild/protobuf";
-import { Code, ConditionStatus, InvalidRequestError, State } from "@iotoperations/secret-service-client";
-import { ConditionSchema, SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
+import { Code, ConditionStatus, InvalidRequestError } from "@iotoperations/secret-service-client";
+import { ConditionSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
 import { keysAskedFor } from "./adoption";
 import { inOrderOfNeed, standing } from "./conditions";
-import { wayOf } from "./follow";
 import { wordsOfEdge } from "./rules";
-
-const secret = (state: State, generation: bigint, syncedGeneration: bigint, syncedVersion = "a") =>
-  create(SyncedSecretSchema, {
-    state,
-    generation,
-    syncedGeneration,
-    references: [{ key: "password", syncedVersion }],
-    conditions: [{ type: "Synced", message: "The vault can't be reached." }],
-  });
-
-test("a change is there when the edge has its generation, not before", () => {
-  expect(wayOf(secret(State.SYNCED, 1n, 1n), { what: "It", generation: 2n }).step).toBe("going");
-  expect(wayOf(secret(State.FAILED, 1n, 1n), { what: "It", generation: 2n }).step).toBe("going");
-  expect(wayOf(secret(State.PENDING, 2n, 1n), { what: "It", generation: 2n }).step).toBe("going");
-  expect(wayOf(secret(State.DEGRADED, 2n, 1n), { what: "It", generation: 2n })).toEqual({ step: "failed", message: "The vault can't be reached." });
-  expect(wayOf(secret(State.SYNCED, 3n, 3n), { what: "It", generation: 2n }).step).toBe("there");
-});
-
-test("a value is rotated when the edge has its version", () => {
-  const followed = { what: "It", version: { key: "password", version: "b" } };
-  expect(wayOf(secret(State.SYNCED, 1n, 1n, "a"), followed).step).toBe("going");
-  expect(wayOf(secret(State.SYNCED, 1n, 1n, "b"), followed).step).toBe("there");
-});
 
 test("the keys of a Secret that another tool made are those that the service asks for", () => {
   const refused = (description: string) =>

@@ -4,13 +4,15 @@ import { useRef, useState } from "react";
 
 import { useChange } from "../../api/change";
 import { useClient } from "../../api/connection";
-import { replacesWhole } from "./draft";
+import { useOpenRequests } from "./open-request";
 
-/** What is wanted of what was read. */
+/** What is wanted of a state, and of no other: where it is another by then, the service refuses. */
 export interface Wanted {
-  readonly read: SyncedSecret;
+  readonly base: SyncedSecret;
   readonly changes: Changes;
-  /** Another one for every other content. */
+  /** Another one for every other content of the edit. */
+  readonly content: string;
+  /** Another one for every other request. */
   readonly revision: string;
 }
 
@@ -18,29 +20,28 @@ export function useUpdate(onAccepted: (updated: SyncedSecret) => void) {
   const client = useClient();
   const [step, setStep] = useState<"checking" | "changing">("checking");
   const [checkedRevision, setChecked] = useState<string>();
+  const { open, send } = useOpenRequests<Wanted>();
   // Read where a call goes on after the rendering that began it.
   const checked = useRef<string>(undefined);
-  const target = ({ read, changes }: Wanted) => (replacesWhole(changes) ? read : read.name);
-  const check = async (wanted: Wanted): Promise<void> => {
-    // A change whose outcome is unknown may be done already: checked again, it would stand in its own way.
-    if (checked.current !== wanted.revision) {
-      await client.updateSyncedSecret(target(wanted), wanted.changes, { validateOnly: true });
-    }
-    checked.current = wanted.revision;
-    setChecked(wanted.revision);
+  const check = async ({ base, changes, revision }: Wanted): Promise<void> => {
+    await client.updateSyncedSecret(base, changes, { validateOnly: true });
+    checked.current = revision;
+    setChecked(revision);
   };
   const onlyCheck = useChange<Wanted, undefined>(async (wanted) => {
-    checked.current = undefined;
     await check(wanted);
   });
   const update = useChange<Wanted, SyncedSecret>(
     async (wanted, requestId) => {
       setStep("checking");
-      await check(wanted);
+      // A change whose outcome is unknown may be done already: checked again, it would stand in its own way.
+      if (checked.current !== wanted.revision) {
+        await check(wanted);
+      }
       setStep("changing");
-      return client.updateSyncedSecret(target(wanted), wanted.changes, { requestId });
+      return send(wanted, () => client.updateSyncedSecret(wanted.base, wanted.changes, { requestId }));
     },
-    { onDone: onAccepted },
+    { after: onAccepted },
   );
-  return { update, onlyCheck, step, checkedRevision };
+  return { update, onlyCheck, step, checkedRevision, open };
 }
