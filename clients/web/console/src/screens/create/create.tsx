@@ -62,7 +62,7 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
   const { creation, check, create, reset } = useCreation();
   const [checked, setChecked] = useState(false);
   const [done, setDone] = useState<Done>();
-  const { form, purpose, change, clear } = entry;
+  const { form, purpose, change, changeReferences, clear } = entry;
   const resource = useResource(form.name);
   const busy = creation.phase === "checking" || creation.phase === "creating";
   // What was said of something else than what is entered now says nothing any more.
@@ -127,7 +127,7 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
             slots={slotsOf(purpose)}
             anyKeys={takesAnyKey(purpose)}
             references={form.references}
-            onChange={(references) => change({ references })}
+            onChange={changeReferences}
             problems={problems.references}
             prefix={entry.isNamed ? form.name : ""}
             checked={checked}
