@@ -47,6 +47,33 @@ test("a killed service comes back: the page goes on without a reload, what was t
   expect(await page.evaluate(() => "isTheSame" in window)).toBe(true);
 });
 
+test("a lost answer while nobody can look: what is there is unknown, not absent, and the same request is gone on with", async ({ page, dev, watched }) => {
+  watched.allow(UNREACHABLE);
+  await dev.vault.set("lost-9-token", "x");
+  await page.goto("/new?purpose=-&vaultSecret=%5B%22lost-9-token%22%5D");
+  await page.getByLabel("Synced secret name").fill("lost9");
+  let calls = 0;
+  await page.route("**/CreateSyncedSecret", async (route) => {
+    calls++;
+    if (calls === 1) {
+      // The check.
+      await route.continue();
+      return;
+    }
+    await route.fetch();
+    await route.abort("connectionreset");
+  });
+  await page.route("**/GetSyncedSecret", (route) => route.abort("connectionreset"));
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await expect(page.getByText("It is not known how it ended.")).toBeVisible();
+  await expect(page.getByText(/Whether the synced secret lost9 is recorded is unknown\./)).toBeVisible();
+  await page.unrouteAll({ behavior: "wait" });
+  await page.getByRole("button", { name: "Create", exact: true }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "Created: lost9" })).toBeVisible();
+  await expect(page.getByText("At the edge: the Kubernetes Secret has the values.")).toBeVisible();
+  expect((await dev.client.getSyncedSecret("syncedSecrets/lost9")).generation).toBe(1n);
+});
+
 test("what is entered for a new secret outlives a killed service, and is created once it is back", async ({ page, dev, watched }) => {
   watched.allow(UNREACHABLE);
   await page.goto("/new");

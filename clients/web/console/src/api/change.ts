@@ -55,7 +55,7 @@ export function useChange<Input extends { readonly revision?: string | number } 
 }
 
 /** Whether the component is on the page. */
-function useIsHere(): { readonly current: boolean } {
+export function useIsHere(): { readonly current: boolean } {
   const isHere = useRef(false);
   useEffect(() => {
     isHere.current = true;

@@ -19,6 +19,9 @@ export interface DraftReference {
   readonly source: Source;
 }
 
+/** Changes references: by what they are then, for what was begun before they became so. */
+export type ChangeReferences = (change: (before: readonly DraftReference[]) => readonly DraftReference[]) => void;
+
 /** A key that a purpose asks for. */
 export type Slot = Pick<PurposeKey, "key" | "title" | "required" | "freeName">;
 

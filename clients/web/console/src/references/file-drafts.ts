@@ -4,39 +4,34 @@ import { newId, SecretData, SecretValue } from "@iotoperations/secret-service-cl
 import { keyFor, newDraft, type DraftReference } from "./draft-reference";
 import { kindOf, textOf } from "./file-kind";
 import { proposedVaultSecretName } from "./names";
+import type { NewSecretDraft } from "./secret-draft";
 import { LARGEST_VALUE, sizeOf } from "./size";
 
-/** The references that the files become, and what is wrong with the others. */
-export interface FromFiles {
-  readonly references: readonly DraftReference[];
-  readonly problems: readonly string[];
+/** A file's content. */
+export interface ReadFile extends Pick<NewSecretDraft, "value" | "size" | "kind"> {
+  readonly fileName: string;
 }
 
-/** Reads files into references beside `others`. The names in the vault begin with `prefix`, where there is one. */
-export async function referencesOfFiles(files: readonly File[], others: readonly DraftReference[], prefix = ""): Promise<FromFiles> {
+/** Reads files, and says what is wrong with those that can't be taken. */
+export async function readFiles(files: readonly File[]): Promise<{ read: readonly ReadFile[]; problems: readonly string[] }> {
+  const all = await Promise.all(files.map(readFile));
+  return { read: all.filter((one) => typeof one !== "string"), problems: all.filter((one) => typeof one === "string") };
+}
+
+/** The references that files become beside `others`. The names in the vault begin with `prefix`, where there is one. */
+export function referencesOf(files: readonly ReadFile[], others: readonly DraftReference[], prefix = ""): DraftReference[] {
   const references: DraftReference[] = [];
-  const problems: string[] = [];
   for (const file of files) {
-    const read = await readFile(file);
-    if (typeof read === "string") {
-      problems.push(read);
-      continue;
-    }
     const taken = [...others, ...references].flatMap(({ source }) => (source.kind === "new" ? [source.draft.vaultSecret] : []));
-    const draft = {
-      ...read,
-      vaultSecret: freeName(proposedVaultSecretName(prefix, file.name), taken),
-      fileName: file.name,
-      revision: newId(),
-    };
-    const source = { kind: "new", draft } as const;
+    const vaultSecret = freeName(proposedVaultSecretName(prefix, file.fileName), taken);
+    const source = { kind: "new", draft: { ...file, vaultSecret, revision: newId() } } as const;
     const keys = [...others, ...references].map(({ key }) => key);
     references.push(newDraft(keyFor(source, keys), source));
   }
-  return { references, problems };
+  return references;
 }
 
-async function readFile(file: File) {
+async function readFile(file: File): Promise<ReadFile | string> {
   // What is far too large is not read at all.
   if (file.size > LARGEST_VALUE) {
     return `${file.name} has ${file.size.toLocaleString("en")} bytes, and the vault takes ${LARGEST_VALUE.toLocaleString("en")}.`;
@@ -49,7 +44,7 @@ async function readFile(file: File) {
     const text = textOf(bytes);
     const value = text === undefined ? new SecretData(bytes) : new SecretValue(text);
     const { size, stored } = sizeOf(value);
-    return stored > LARGEST_VALUE ? `${file.name} is too large: the vault keeps bytes as hex, twice as long.` : { value, size, kind: kindOf(bytes) };
+    return stored > LARGEST_VALUE ? `${file.name} is too large: the vault keeps bytes as hex, twice as long.` : { value, size, kind: kindOf(bytes), fileName: file.name };
   } catch {
     return `${file.name} can't be read.`;
   }

@@ -4,7 +4,7 @@ import { DeleteRegular, EditRegular } from "@fluentui/react-icons";
 import { useState, type ReactNode } from "react";
 
 import { AddReferenceMenu } from "./add-reference";
-import { hasLines, keyFor, newDraft, vaultSecretOf, type DraftReference, type Slot, type Source } from "./draft-reference";
+import { hasLines, keyFor, newDraft, vaultSecretOf, type ChangeReferences, type DraftReference, type Slot, type Source } from "./draft-reference";
 import { UploadButton } from "./upload-button";
 import { problemOfKey, proposedVaultSecretName } from "./names";
 import { NewSecretDialog } from "./new-secret-dialog";
@@ -34,7 +34,7 @@ export interface ReferenceListProps {
   /** Whether there may be keys beside the slots. */
   readonly anyKeys: boolean;
   readonly references: readonly DraftReference[];
-  readonly onChange: (references: readonly DraftReference[]) => void;
+  readonly onChange: ChangeReferences;
   /** By the id of the reference. */
   readonly problems?: ReadonlyMap<string, ReferenceProblem>;
   /** With what the names of new vault secrets begin: the synced secret's name, where it has one. */
@@ -58,8 +58,8 @@ export function ReferenceList(props: ReferenceListProps): ReactNode {
   const others = references.filter((reference) => slots.every(({ key }) => key !== reference.slot));
   const change = (reference: DraftReference): void => setOpen({ dialog: reference.source.kind, reference, slot: slots.find(({ key }) => key === reference.slot) });
   const put = (reference: DraftReference): void =>
-    props.onChange(references.map((one) => (one.id === reference.id ? reference : one)));
-  const remove = (reference: DraftReference): void => props.onChange(references.filter(({ id }) => id !== reference.id));
+    props.onChange((before) => before.map((one) => (one.id === reference.id ? reference : one)));
+  const remove = (reference: DraftReference): void => props.onChange((before) => before.filter(({ id }) => id !== reference.id));
   const row = (reference: DraftReference, slot?: Slot): ReactNode => (
     <ReferenceRow
       reference={reference}
@@ -93,7 +93,7 @@ export function ReferenceList(props: ReferenceListProps): ReactNode {
       {anyKeys && (
         <div className={styles.buttons}>
           <AddReferenceMenu onAdd={(dialog) => setOpen({ dialog })} label={references.length === 0 ? "Add reference" : "Add another reference"} />
-          <UploadButton {...props} />
+          <UploadButton onChange={props.onChange} prefix={props.prefix} />
         </div>
       )}
       {open !== undefined && <OpenDialog {...props} open={open} onOpen={setOpen} />}
@@ -108,15 +108,17 @@ function OpenDialog(props: ReferenceListProps & { open: Open; onOpen: (open: Ope
   const put = (sources: readonly Source[]): void => {
     const [first] = sources;
     if (reference !== undefined && first !== undefined) {
-      onChange(references.map((one) => (one.id === reference.id ? { ...one, source: first } : one)));
+      onChange((before) => before.map((one) => (one.id === reference.id ? { ...one, source: first } : one)));
       return;
     }
-    const all = [...references];
-    for (const source of sources) {
-      const key = slot?.key ?? keyFor(source, all.map((one) => one.key));
-      all.push(newDraft(key, source, slot?.key));
-    }
-    onChange(all);
+    onChange((before) => {
+      const all = [...before];
+      for (const source of sources) {
+        const key = slot?.key ?? keyFor(source, all.map((one) => one.key));
+        all.push(newDraft(key, source, slot?.key));
+      }
+      return all;
+    });
   };
   const about = slot?.title ?? reference?.key;
   const close = (): void => onOpen(undefined);

@@ -3,8 +3,8 @@ import { Button, makeStyles, MessageBar, MessageBarBody, tokens } from "@fluentu
 import { ArrowUploadRegular } from "@fluentui/react-icons";
 import { useRef, useState, type ReactNode } from "react";
 
-import type { DraftReference } from "./draft-reference";
-import { referencesOfFiles } from "./file-drafts";
+import type { ChangeReferences } from "./draft-reference";
+import { readFiles, referencesOf } from "./file-drafts";
 
 const useStyles = makeStyles({
   over: { outline: `2px dashed ${tokens.colorBrandStroke1}`, outlineOffset: "2px" },
@@ -12,21 +12,20 @@ const useStyles = makeStyles({
 });
 
 interface UploadButtonProps {
-  readonly references: readonly DraftReference[];
-  readonly onChange: (references: readonly DraftReference[]) => void;
-  readonly prefix?: string;
+  readonly onChange: ChangeReferences;
+  readonly prefix?: string | undefined;
 }
 
-export function UploadButton({ references, onChange, prefix = "" }: UploadButtonProps): ReactNode {
+export function UploadButton({ onChange, prefix = "" }: UploadButtonProps): ReactNode {
   const styles = useStyles();
   const input = useRef<HTMLInputElement>(null);
   const [problems, setProblems] = useState<readonly string[]>([]);
   const [over, setOver] = useState(false);
   const take = async (files: FileList | null): Promise<void> => {
-    const found = await referencesOfFiles([...(files ?? [])], references, prefix);
-    setProblems(found.problems);
-    if (found.references.length > 0) {
-      onChange([...references, ...found.references]);
+    const { read, problems: found } = await readFiles([...(files ?? [])]);
+    setProblems(found);
+    if (read.length > 0) {
+      onChange((before) => [...before, ...referencesOf(read, before, prefix)]);
     }
   };
   return (

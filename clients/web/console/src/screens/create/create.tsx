@@ -25,6 +25,7 @@ const useStyles = makeStyles({
   buttons: { display: "flex", flexWrap: "wrap", gap: tokens.spacingHorizontalS },
   body: { whiteSpace: "normal", overflowWrap: "anywhere", paddingBlock: tokens.spacingVerticalS },
   form: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalXXL, maxWidth: "60rem" },
+  fields: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalXXL, minWidth: 0, margin: 0, padding: 0, border: "none" },
   missing: { margin: 0, paddingInlineStart: tokens.spacingHorizontalXL },
 });
 
@@ -62,9 +63,9 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
   const { creation, check, create, reset } = useCreation();
   const [checked, setChecked] = useState(false);
   const [done, setDone] = useState<Done>();
-  const { form, purpose, change, clear } = entry;
+  const { form, purpose, change, changeReferences, clear } = entry;
   const resource = useResource(form.name);
-  const busy = creation.phase === "checking" || creation.phase === "creating";
+  const busy = creation.phase === "checking" || creation.phase === "creating" || creation.phase === "looking";
   // What was said of something else than what is entered now says nothing any more.
   const isCurrent = "form" in creation && revisionOf(creation.form) === revisionOf(form);
   const said = creation.phase === "refused" ? problemsIn(creation.error, creation.form) : undefined;
@@ -114,36 +115,39 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
       )}
     >
       <div className={styles.form}>
-        <Section title="1. Purpose">
-          <PurposeField
-            purposes={purposes}
-            value={form.purpose}
-            checked={checked}
-            onChange={(id) => void navigate({ to: "/new", search: { ...search, purpose: id || ANYTHING }, replace: true })}
-          />
-        </Section>
-        <Section title="2. References">
-          <ReferenceList
-            slots={slotsOf(purpose)}
-            anyKeys={takesAnyKey(purpose)}
-            references={form.references}
-            onChange={(references) => change({ references })}
-            problems={problems.references}
-            prefix={entry.isNamed ? form.name : ""}
-            checked={checked}
-          />
-        </Section>
-        <Section title="3. Name">
-          <NameSection
-            form={form}
-            purpose={purpose}
-            onChange={change}
-            isTaken={isTaken}
-            isProposed={!entry.isNamed}
-            problems={problems}
-            checked={checked}
-          />
-        </Section>
+        {/* What is being created stays as it is: whatever was changed meanwhile would be lost once it is done. */}
+        <fieldset className={styles.fields} disabled={busy} aria-label="What to create">
+          <Section title="1. Purpose">
+            <PurposeField
+              purposes={purposes}
+              value={form.purpose}
+              checked={checked}
+              onChange={(id) => void navigate({ to: "/new", search: { ...search, purpose: id || ANYTHING }, replace: true })}
+            />
+          </Section>
+          <Section title="2. References">
+            <ReferenceList
+              slots={slotsOf(purpose)}
+              anyKeys={takesAnyKey(purpose)}
+              references={form.references}
+              onChange={changeReferences}
+              problems={problems.references}
+              prefix={entry.isNamed ? form.name : ""}
+              checked={checked}
+            />
+          </Section>
+          <Section title="3. Name">
+            <NameSection
+              form={form}
+              purpose={purpose}
+              onChange={change}
+              isTaken={isTaken}
+              isProposed={!entry.isNamed}
+              problems={problems}
+              checked={checked}
+            />
+          </Section>
+        </fieldset>
         <Section title="4. Check and create">
           {checked && missing.length > 0 && <Missing missing={missing} />}
           {(busy || isCurrent) && <Attempt creation={creation} />}
@@ -168,7 +172,7 @@ function NewSecret({ purposes }: { purposes: readonly SecretPurpose[] }): ReactN
           </div>
         </Section>
       </div>
-      <Leaving isDirty={entry.isDirty} />
+      <Leaving isDirty={entry.isDirty} isCreating={creation.phase === "creating"} />
     </Page>
   );
 }

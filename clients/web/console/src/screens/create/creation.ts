@@ -1,29 +1,18 @@
 /** Checks and creates: what was stored by an attempt that failed is found by the next one, which is the same request. */
-import {
-  DeadlineExceededError,
-  newId,
-  NotFoundError,
-  type SyncedSecret,
-  UnauthenticatedError,
-  UnavailableError,
-} from "@iotoperations/secret-service-client";
+import { newId, SecretServiceError, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { useCallback, useRef, useState } from "react";
 
+import { isOutcomeUnknown, useIsHere } from "../../api/change";
 import { useClient } from "../../api/connection";
 import { useLookAgain } from "../../api/hooks";
-import { referenceOf, vaultSecretOf } from "../../references/draft-reference";
+import { referenceOf } from "../../references/draft-reference";
+import { useNotify } from "../../ui/notify";
 import { optionsOf, revisionOf, type Form } from "./form";
-
-/** What an attempt left behind that was refused or whose answer was lost. */
-export interface LeftBehind {
-  /** New vault secrets by name: whether the vault has them; nothing where that is unknown. */
-  readonly vaultSecrets: ReadonlyMap<string, boolean | undefined>;
-  readonly syncedSecret: SyncedSecret | undefined;
-}
+import { hasLeft, lookFor, newNamesOf, type LeftBehind } from "./left";
 
 export type Creation =
   | { readonly phase: "idle" }
-  | { readonly phase: "checking" | "creating"; readonly form: Form }
+  | { readonly phase: "checking" | "creating" | "looking"; readonly form: Form }
   | { readonly phase: "checked"; readonly form: Form; readonly answer: SyncedSecret }
   /** `isOpen`: something of it may be there, and the same content again goes on with the same request. */
   | { readonly phase: "refused"; readonly form: Form; readonly error: unknown; readonly left: LeftBehind | undefined; readonly isOpen: boolean }
@@ -35,8 +24,11 @@ const CREATE_MS = 60_000;
 export function useCreation() {
   const client = useClient();
   const lookAgain = useLookAgain();
+  const notify = useNotify();
+  const isHere = useIsHere();
   const [creation, setCreation] = useState<Creation>({ phase: "idle" });
-  const request = useRef<{ id: string; revision: string } | undefined>(undefined);
+  // `isOpen`: something of it may be there, so that it would not pass the check: its names are taken, by itself.
+  const request = useRef<{ readonly id: string; readonly revision: string; readonly isOpen: boolean } | undefined>(undefined);
 
   const check = useCallback(
     async (form: Form): Promise<boolean> => {
@@ -59,68 +51,52 @@ export function useCreation() {
   const create = useCallback(
     async (form: Form): Promise<boolean> => {
       const revision = revisionOf(form);
-      const isAgain = request.current?.revision === revision;
-      // An attempt that stored something would not pass the check: its names are taken, by itself.
-      if (!isAgain && !(await check(form))) {
+      const before = request.current?.revision === revision ? request.current : undefined;
+      if (before?.isOpen !== true && !(await check(form))) {
         return false;
       }
-      request.current = isAgain && request.current !== undefined ? request.current : { id: newId(), revision };
+      if (!isHere.current) {
+        // Whoever left while it was checked was told that it is not created.
+        return false;
+      }
+      const { id } = before ?? { id: newId() };
       setCreation({ phase: "creating", form });
       try {
         const secret = await client.createSyncedSecret(form.name, form.references.map(referenceOf), {
           ...optionsOf(form),
-          requestId: request.current.id,
+          requestId: id,
           timeoutMs: CREATE_MS,
         });
         request.current = undefined;
         setCreation({ phase: "created", secret, stored: newNamesOf(form) });
+        if (!isHere.current) {
+          notify.done(`${form.name} is created.`);
+        }
         return true;
       } catch (error) {
-        const left = await lookFor(client, form);
-        const isOpen = hasLeft(left) || isOutcomeUnknown(error);
-        if (!isOpen) {
-          // Nothing came of it: the next attempt is checked again.
-          request.current = undefined;
+        if (!isHere.current) {
+          notify.failed(error, `Creating ${form.name} failed.`);
+          return false;
         }
+        setCreation({ phase: "looking", form });
+        const left = await lookFor(client, form, error);
+        const isOpen = !isOfRequestId(error) && (hasLeft(left) || isOutcomeUnknown(error));
+        // The same request until it succeeds: what it did is never done twice. Only one that can't count any more is given up.
+        request.current = isOfRequestId(error) ? undefined : { id, revision, isOpen };
         setCreation({ phase: "refused", form, error, left, isOpen });
         return false;
       } finally {
         void lookAgain();
       }
     },
-    [client, check, lookAgain],
+    [client, check, lookAgain, notify, isHere],
   );
 
   const reset = useCallback(() => setCreation({ phase: "idle" }), []);
   return { creation, check, create, reset };
 }
 
-/** Whether something is there by now, or nobody knows. */
-export function hasLeft({ vaultSecrets, syncedSecret }: LeftBehind): boolean {
-  return syncedSecret !== undefined || [...vaultSecrets.values()].some((there) => there !== false);
-}
-
-/** Whether no answer came, so that the service may have done it, or do it yet. */
-export function isOutcomeUnknown(error: unknown): boolean {
-  return error instanceof UnavailableError || error instanceof DeadlineExceededError || error instanceof UnauthenticatedError;
-}
-
-function newNamesOf(form: Form): string[] {
-  return form.references.flatMap(({ source }) => (source.kind === "new" ? [vaultSecretOf(source)] : []));
-}
-
-/** Looks at what is there of what was to be created. */
-async function lookFor(client: ReturnType<typeof useClient>, form: Form): Promise<LeftBehind> {
-  const looks = newNamesOf(form).map(async (name) => [name, await isThere(() => client.getVaultSecret(`vaultSecrets/${name}`))] as const);
-  const syncedSecret = client.getSyncedSecret(`syncedSecrets/${form.name}`, { usages: false }).catch(() => undefined);
-  return { vaultSecrets: new Map(await Promise.all(looks)), syncedSecret: await syncedSecret };
-}
-
-async function isThere(get: () => Promise<unknown>): Promise<boolean | undefined> {
-  try {
-    await get();
-    return true;
-  } catch (error) {
-    return error instanceof NotFoundError ? false : undefined;
-  }
+/** Whether the service refuses the id of the request itself, such as one of a database that is no more. */
+function isOfRequestId(error: unknown): boolean {
+  return error instanceof SecretServiceError && error.fieldViolations.some(({ field }) => field === "request_id");
 }

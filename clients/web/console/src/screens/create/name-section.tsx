@@ -19,7 +19,7 @@ const COMMON_TYPES = ["Opaque", "kubernetes.io/tls", "kubernetes.io/dockerconfig
 interface NameSectionProps {
   readonly form: Form;
   readonly purpose: SecretPurpose | undefined;
-  readonly onChange: (change: Partial<Omit<Form, "purpose">>) => void;
+  readonly onChange: (change: Partial<Omit<Form, "purpose" | "references">>) => void;
   readonly isTaken: boolean;
   readonly isProposed: boolean;
   readonly problems: FormProblems;

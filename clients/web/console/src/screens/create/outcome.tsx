@@ -1,24 +1,24 @@
 /** What has become of it: checked, refused, or created and on its way to the edge; and then what to paste where. */
-import { conditionOf, idOf, isSynced, State, type SecretPurpose, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { idOf, type SecretPurpose, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { Button, makeStyles, MessageBar, MessageBarBody, MessageBarTitle, Spinner, Text, tokens } from "@fluentui/react-components";
-import { CheckmarkCircleRegular, ErrorCircleRegular, QuestionCircleRegular } from "@fluentui/react-icons";
-import type { ReactElement, ReactNode } from "react";
+import { CheckmarkCircleRegular } from "@fluentui/react-icons";
+import type { ReactNode } from "react";
 
-import { useLiveSecrets } from "../../api/hooks";
-import { LinkButton } from "../../app/navigation";
+import { isOutcomeUnknown } from "../../api/change";
+import { Link, LinkButton } from "../../app/navigation";
 import type { DraftReference } from "../../references/draft-reference";
 import { CopyText } from "../../ui/copy";
 import { Section } from "../../ui/page";
 import { Problem } from "../../ui/problem";
-import { Time } from "../../ui/time";
-import { hasLeft, isOutcomeUnknown, type Creation, type LeftBehind } from "./creation";
+import { AtEdge } from "./at-edge";
+import type { Creation } from "./creation";
 import { pastesOf, wordsOfCheck } from "./form";
+import { hasLeft, isBarred, wordsOfLeft, type LeftBehind } from "./left";
+import { Step } from "./step";
 
 const useStyles = makeStyles({
   steps: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalS, listStyleType: "none", margin: 0, padding: 0 },
-  step: { display: "flex", alignItems: "flex-start", gap: tokens.spacingHorizontalS, overflowWrap: "anywhere", "& svg": { fontSize: "20px", flexShrink: 0 } },
   good: { color: tokens.colorPaletteGreenForeground1 },
-  bad: { color: tokens.colorPaletteRedForeground1 },
   pastes: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalM, margin: 0, padding: 0, listStyleType: "none" },
   paste: { display: "flex", flexDirection: "column", gap: tokens.spacingVerticalXXS, overflowWrap: "anywhere" },
   muted: { color: tokens.colorNeutralForeground3 },
@@ -34,6 +34,8 @@ export function Attempt({ creation }: { creation: Creation }): ReactNode {
       return <Spinner size="tiny" labelPosition="after" label="Checking everything; nothing is changed…" />;
     case "creating":
       return <Spinner size="tiny" labelPosition="after" label="Storing it in the vault and recording it…" />;
+    case "looking":
+      return <Spinner size="tiny" labelPosition="after" label="It did not succeed. Looking what of it is there…" />;
     case "checked":
       return (
         <MessageBar intent="success" layout="multiline" role="status">
@@ -47,7 +49,7 @@ export function Attempt({ creation }: { creation: Creation }): ReactNode {
       return (
         <>
           <Problem error={creation.error} title={titleOf(creation)} />
-          {creation.left !== undefined && <Left left={creation.left} name={creation.form.name} />}
+          {creation.left !== undefined && <Left left={creation.left} creation={creation} />}
         </>
       );
     default:
@@ -55,31 +57,37 @@ export function Attempt({ creation }: { creation: Creation }): ReactNode {
   }
 }
 
+type Refused = Extract<Creation, { phase: "refused" }>;
+
 /** What is known after a refusal. */
-function titleOf({ error, left, isOpen }: Extract<Creation, { phase: "refused" }>): string {
-  if (left !== undefined) {
-    return isOpen ? "It is not finished." : "It was not created.";
+function titleOf({ error, left }: Refused): string {
+  if (left === undefined) {
+    return isOutcomeUnknown(error) ? "It could not be checked. Nothing was changed." : "The check found a problem. Nothing was changed.";
   }
-  return isOutcomeUnknown(error) ? "It could not be checked. Nothing was changed." : "The check found a problem. Nothing was changed.";
+  if (isOutcomeUnknown(error)) {
+    return "It is not known how it ended.";
+  }
+  return hasLeft(left) ? "It is not finished." : "It was not created.";
 }
 
-/** What an attempt left behind. */
-function Left({ left, name }: { left: LeftBehind; name: string }): ReactNode {
+/** What an attempt left behind, as a look right after it found. */
+function Left({ left, creation }: { left: LeftBehind; creation: Refused }): ReactNode {
   const styles = useStyles();
-  if (!hasLeft(left)) {
-    return <Text>Nothing of it is there: neither in the vault nor as a synced secret.</Text>;
-  }
-  const known = (there: boolean | undefined): string[] => [...left.vaultSecrets].filter(([, is]) => is === there).map(([one]) => one);
-  const [there, missing, unknown] = [known(true), known(false), known(undefined)];
+  const { error, form, isOpen } = creation;
+  const isRecorded = left.syncedSecret === "there";
   return (
-    <MessageBar intent="warning" layout="multiline">
+    <MessageBar intent={hasLeft(left) ? "warning" : "info"} layout="multiline">
       <MessageBarBody className={styles.body}>
-        <MessageBarTitle>What there is by now.</MessageBarTitle>{" "}
-        {there.length > 0 && `In Azure Key Vault: ${there.join(", ")}. `}
-        {missing.length > 0 && `Not in Azure Key Vault: ${missing.join(", ")}. `}
-        {unknown.length > 0 && `Whether Azure Key Vault has ${unknown.join(", ")} is unknown. `}
-        {left.syncedSecret !== undefined && `The synced secret ${name} is recorded. `}
-        Pressing “Create” again without a change goes on with the same request: nothing is done twice.
+        <MessageBarTitle>What a look found.</MessageBarTitle> {wordsOfLeft(left, form.name).join(" ")}{" "}
+        {isOutcomeUnknown(error) && "The service may do the rest yet. "}
+        {isBarred(left) && isRecorded
+          ? "The same request can't finish it: give the key another reference there, or delete it. "
+          : isOpen && "Pressing “Create” again without a change goes on with the same request: nothing is done twice. "}
+        {isRecorded && (
+          <Link to="/secrets/$id" params={{ id: form.name }}>
+            Open {form.name}
+          </Link>
+        )}
       </MessageBarBody>
     </MessageBar>
   );
@@ -131,43 +139,4 @@ export function Created({ secret, stored, references, purpose, onAgain }: Create
       </div>
     </>
   );
-}
-
-function Step({ icon, children }: { icon: ReactElement; children: ReactNode }): ReactNode {
-  return (
-    <li className={useStyles().step}>
-      {icon}
-      <span>{children}</span>
-    </li>
-  );
-}
-
-/** Whether the edge has it: as the watch tells, not as anybody hopes. */
-function AtEdge({ created }: { created: SyncedSecret }): ReactNode {
-  const styles = useStyles();
-  const { byName, status, heard } = useLiveSecrets();
-  const seen = byName.get(created.name);
-  const now = seen?.uid === created.uid && seen.generation >= created.generation ? seen : created;
-  if (isSynced(now)) {
-    return (
-      <Step icon={<CheckmarkCircleRegular className={styles.good} />}>
-        At the edge: the Kubernetes Secret has the values. {now.syncTime !== undefined && <>Since <Time value={now.syncTime} />.</>}
-      </Step>
-    );
-  }
-  if (now.state === State.FAILED || now.state === State.DEGRADED) {
-    return (
-      <Step icon={<ErrorCircleRegular className={styles.bad} />}>
-        Not at the edge: the attempt failed. {conditionOf(now, "Synced")?.message} The service goes on trying.
-      </Step>
-    );
-  }
-  if (status !== "live") {
-    return (
-      <Step icon={<QuestionCircleRegular />}>
-        Whether it is at the edge is unknown: the service was last heard <Time value={new Date(heard)} distance />.
-      </Step>
-    );
-  }
-  return <Step icon={<Spinner size="tiny" />}>On its way to the edge…</Step>;
 }

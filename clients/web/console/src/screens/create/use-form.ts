@@ -4,7 +4,7 @@ import { useCallback, useMemo, useState } from "react";
 
 import { useLiveSecrets } from "../../api/hooks";
 import type { CreateSearch } from "../../app/search";
-import { assigned, keyFor, newDraft, vaultSecretOf, type DraftReference } from "../../references/draft-reference";
+import { assigned, keyFor, newDraft, vaultSecretOf, type ChangeReferences, type DraftReference } from "../../references/draft-reference";
 import { proposedSyncedSecretName } from "../../references/names";
 import { slotsOf, type Form } from "./form";
 
@@ -30,16 +30,22 @@ export function useForm(purposes: readonly SecretPurpose[], { purpose: chosen, v
     references,
     name: entered.name ?? proposed,
   };
-  const change = useCallback((changed: Partial<Omit<Form, "purpose">>) => setEntered((before) => ({ ...before, ...changed })), []);
+  const change = useCallback((changed: Partial<Omit<Form, "purpose" | "references">>) => setEntered((before) => ({ ...before, ...changed })), []);
+  // As the slots take them, as they stand on the page: without one of them, the others stay where they are.
+  const changeReferences = useCallback<ChangeReferences>(
+    (changed) => setEntered((before) => ({ ...before, references: changed(assigned(before.references, slotsOf(purpose))) })),
+    [purpose],
+  );
   const clear = useCallback(() => setEntered(NOTHING), []);
   return {
     form,
     purpose,
     change,
+    changeReferences,
     clear,
     isTaken: isTaken(form.name),
     isNamed: entered.name !== undefined,
-    isDirty: entered.references.length > 0 || [entered.name ?? "", entered.description, entered.labels].some((text) => text !== ""),
+    isDirty: entered.references.length > 0 || [entered.name ?? "", entered.description, entered.labels, entered.secretType].some((text) => text !== ""),
   };
 }
 
