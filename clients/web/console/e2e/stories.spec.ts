@@ -168,10 +168,10 @@ test("A rotation by somebody else is told as it is: the card looks at the vault 
 test("A synced secret that may be watched and not read says so, and loads no longer", async ({ page, dev }) => {
   await withLogin(dev, "edp8secrets");
   // What whoever has no right to get it is answered.
-  const denied = { "content-type": "application/grpc-web+proto", "grpc-status": "7", "grpc-message": "You may not get it." };
+  const denied = { "content-type": "application/grpc-web+proto", "grpc-status": "7" };
   await page.route("**/GetSyncedSecret", (route) => route.fulfill({ headers: denied }));
   await page.goto("/secrets/edp8secrets");
-  await expect(page.getByRole("alert")).toContainText("You may not get it.");
+  await expect(page.getByRole("alert")).toContainText("You may not do this.");
   await expect(page.getByText("Loading edp8secrets")).toBeHidden();
 });
 
