@@ -5,7 +5,7 @@ import { afterEach, expect, test, vi } from "vitest";
 
 import { Session } from "../session/session";
 import type { Settings } from "../session/settings";
-import { SignIn } from "./sign-in";
+import { SignIn, SignInAgain } from "./sign-in";
 import { SignedInContext } from "./signed-in";
 
 afterEach(() => {
@@ -45,4 +45,23 @@ test("where nothing is offered, there is a field for a token, and no talk of cer
   show({ kinds: [] });
   expect(screen.getByLabelText("Token")).toBeTruthy();
   expect(screen.queryByText(/certificate/)).toBeNull();
+});
+
+test.each([
+  ["ada", /what was typed is still there/, /without what was typed/],
+  [undefined, /without what was typed/, /still there/],
+])("who signed in as %s is promised no more than the page can keep", (user, said, unsaid) => {
+  const session = new Session();
+  const signIn = { kind: "token", token: "t" } as const;
+  session.signIn(signIn, user);
+  session.end(signIn);
+  render(
+    <FluentProvider theme={webLightTheme}>
+      <SignedInContext value={{ session, settings: { version: "1", authentication: { kinds: ["token"] } } }}>
+        <SignInAgain />
+      </SignedInContext>
+    </FluentProvider>,
+  );
+  expect(screen.getByText(said)).toBeTruthy();
+  expect(screen.queryByText(unsaid)).toBeNull();
 });

@@ -51,14 +51,23 @@ export function SignIn(): ReactNode {
 /** The same above the screen, where the credentials have ended: all that was typed is still there. */
 export function SignInAgain(): ReactNode {
   const styles = useStyles();
-  const { status } = useSessionState();
+  const { status, isNamed } = useSessionState();
   if (status !== "ended") {
     return null;
   }
   return (
     <Card className={styles.again} role="alert">
-      <Text weight="semibold">Your sign-in has ended. Sign in again to go on; what was typed is still there.</Text>
-      <Text>If somebody else signs in, the page begins anew, without it.</Text>
+      {isNamed ? (
+        <>
+          <Text weight="semibold">Your sign-in has ended. Sign in again to go on; what was typed is still there.</Text>
+          <Text>If somebody else signs in, the page begins anew, without it.</Text>
+        </>
+      ) : (
+        <>
+          <Text weight="semibold">Your sign-in has ended. Sign in again to go on.</Text>
+          <Text>The service has not said who you are, so the page can't know you again: it begins anew, without what was typed.</Text>
+        </>
+      )}
       <Ways />
     </Card>
   );

@@ -25,7 +25,8 @@ import type { NewSecretDialogProps } from "./new-secret-dialog";
 import { encodingsFor } from "./secret-draft";
 import { SecretNameField } from "./secret-name-field";
 import { useNewSecret, type NewSecret } from "./use-new-secret";
-import { ValueField, type ValueFieldHandle } from "./value-field";
+import type { ValueFieldHandle } from "./use-value";
+import { ValueField } from "./value-field";
 
 const DAY_MS = 86_400_000;
 

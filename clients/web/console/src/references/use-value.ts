@@ -4,7 +4,6 @@ import { useCallback, useImperativeHandle, useLayoutEffect, useRef, useState, ty
 
 import { kindOf, kindOfText, textOf, type FileKind } from "./file-kind";
 import { LARGEST_VALUE, oddityOf, sizeOf } from "./size";
-import type { ValueFieldHandle } from "./value-field";
 
 /** A value that can be taken, and what is known of it. */
 export interface GivenValue {
@@ -15,6 +14,20 @@ export interface GivenValue {
 
 /** `nothing`: the field is empty. `wrong`: something was given that can't be taken, or is still being read: it stands for no other value. */
 export type Given = "nothing" | "wrong" | GivenValue;
+
+/** What whoever shows the field can do with it. */
+export interface ValueFieldHandle {
+  /** Forgets the value: once it has been sent, or is not wanted any more. */
+  readonly clear: () => void;
+  readonly focus: () => void;
+}
+
+/** Whoever shows the field. */
+export interface ValueOwner {
+  /** Told at every change: what is given, and a number that is another each time. */
+  readonly onChange: (given: Given, revision: number) => void;
+  readonly ref?: Ref<ValueFieldHandle>;
+}
 
 /** What may be known of the value that is there, without it. */
 export interface About {
@@ -27,7 +40,7 @@ export interface About {
 
 const LARGEST_FILE = 1_048_576;
 
-export function useValue(onChange: (given: Given, revision: number) => void, ref: Ref<ValueFieldHandle> | undefined) {
+export function useValue({ onChange, ref }: ValueOwner) {
   const text = useRef<HTMLTextAreaElement>(null);
   const revision = useRef(0);
   const [about, setAbout] = useState<About>();

@@ -1,11 +1,11 @@
 /** The field that a secret's value is typed, pasted, dropped or uploaded into. The value is in nothing but this element and what it tells. */
 import { Button, Field, makeStyles, mergeClasses, Text, tokens } from "@fluentui/react-components";
 import { ArrowUploadRegular, DismissRegular, EyeOffRegular, EyeRegular } from "@fluentui/react-icons";
-import { useRef, useState, type DragEvent, type KeyboardEvent, type ReactNode, type Ref } from "react";
+import { useRef, useState, type DragEvent, type KeyboardEvent, type ReactNode } from "react";
 
 import { wordsOfKind, type FileKind } from "./file-kind";
 import { LARGEST_VALUE } from "./size";
-import { useValue, type About, type Given } from "./use-value";
+import { useValue, type About, type ValueOwner } from "./use-value";
 
 const useStyles = makeStyles({
   box: {
@@ -39,30 +39,20 @@ const useStyles = makeStyles({
   about: { flexGrow: 1, minWidth: 0, color: tokens.colorNeutralForeground3, overflowWrap: "anywhere" },
 });
 
-/** What whoever shows the field can do with it. */
-export interface ValueFieldHandle {
-  /** Forgets the value: once it has been sent, or is not wanted any more. */
-  readonly clear: () => void;
-  readonly focus: () => void;
-}
-
-interface ValueFieldProps {
+interface ValueFieldProps extends ValueOwner {
   readonly label: string;
-  /** Told at every change: what is given, and a number that is another each time. */
-  readonly onChange: (given: Given, revision: number) => void;
   /** Whether it begins with several lines, as for a certificate. */
   readonly multiline?: boolean;
   readonly required?: boolean;
   readonly hint?: string;
   /** What else is wrong with it, such as what the service said. */
   readonly problem?: string | undefined;
-  readonly ref?: Ref<ValueFieldHandle>;
 }
 
 export function ValueField(props: ValueFieldProps): ReactNode {
   const { label, multiline = false, required = false, hint, problem } = props;
   const styles = useStyles();
-  const { text, about, error, take, typed, clear } = useValue(props.onChange, props.ref);
+  const { text, about, error, take, typed, clear } = useValue(props);
   const [shown, setShown] = useState(false);
   const [over, setOver] = useState(false);
   const input = useRef<HTMLInputElement>(null);

@@ -27,7 +27,7 @@ function signedIn(signIn: SignIn): Session {
 
 test("nobody is signed in at first, and there is no token", async () => {
   const session = new Session();
-  expect(session.state()).toEqual({ status: "signed-out", kind: undefined, page: 0 });
+  expect(session.state()).toEqual({ status: "signed-out", kind: undefined, isNamed: false, page: 0 });
   expect(await nextToken(session)).toBeUndefined();
   session.signIn({ kind: "none" });
   expect(await nextToken(session)).toBe("");
@@ -97,6 +97,19 @@ test("a renewal that ends after the sign-out signs nobody in", async () => {
   expect(await nextToken(session)).toBeUndefined();
 });
 
+test("a renewal that ends after the token before was refused goes on with the page of the same person", async () => {
+  let finish: (signIn: SignIn) => void = () => undefined;
+  const old = oidc("old", 30_000, () => new Promise((resolve) => (finish = resolve)));
+  const session = signedIn(old);
+  const asked = nextToken(session);
+  session.end(old);
+  expect(session.state()).toMatchObject({ status: "ended", page: 1 });
+  finish(oidc("new", HOUR_MS));
+  expect(await asked).toBe("new");
+  expect(session.state()).toMatchObject({ status: "signed-in", page: 1 });
+  expect(await nextToken(session)).toBe("new");
+});
+
 test("a renewal of somebody who left is not the token of who came next", async () => {
   let finish: (signIn: SignIn) => void = () => undefined;
   const session = signedIn(oidc("old", 30_000, () => new Promise((resolve) => (finish = resolve))));
@@ -118,7 +131,7 @@ test("an end waits for new credentials, and who is not signed in has none that c
   expect(session.state().status).toBe("signed-out");
   session.signIn(pasted);
   session.end(pasted);
-  expect(session.state()).toEqual({ status: "ended", kind: "token", page: 1 });
+  expect(session.state()).toEqual({ status: "ended", kind: "token", isNamed: false, page: 1 });
   session.signIn(another);
   expect(session.state().status).toBe("signed-in");
 });
@@ -162,9 +175,9 @@ test.each([
     session.known(first, before);
   }
   session.end(first);
-  expect(session.state().page).toBe(1);
+  expect(session.state()).toEqual({ status: "ended", kind: "oidc", isNamed: before !== undefined, page: 1 });
   session.signIn(second, next);
-  expect(session.state()).toEqual({ status: "signed-in", kind: "oidc", page });
+  expect(session.state()).toEqual({ status: "signed-in", kind: "oidc", isNamed: next !== undefined, page });
 });
 
 test("whoever signs in after a sign-out begins another page", () => {

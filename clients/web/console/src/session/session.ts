@@ -14,6 +14,8 @@ export interface SessionState {
   /** `ended`: the credentials no longer count, and the page waits for new ones with all that was typed in place. */
   readonly status: "signed-out" | "signed-in" | "ended";
   readonly kind: SignIn["kind"] | undefined;
+  /** Whether the service has said who that is: only of them can the page know that they are the same who sign in again. */
+  readonly isNamed: boolean;
   /** Counts the pages that were begun: whoever signs in over the ended session of somebody else begins another one. */
   readonly page: number;
 }
@@ -37,7 +39,7 @@ export class Session {
   #renewal: { readonly of: SignIn; readonly renewed: Promise<SignIn> } | undefined;
   /** From when on the credentials may be renewed again, after a renewal of them failed. */
   readonly #pauses = new WeakMap<SignIn, number>();
-  #state: SessionState = { status: "signed-out", kind: undefined, page: 0 };
+  #state: SessionState = { status: "signed-out", kind: undefined, isNamed: false, page: 0 };
   readonly #listeners = new Set<() => void>();
 
   /** For `useSyncExternalStore`. */
@@ -99,6 +101,10 @@ export class Session {
       const renewed = await renewal.renewed;
       if (this.#signIn === current) {
         this.#signIn = renewed;
+        if (this.#state.status === "ended") {
+          // The token before was refused meanwhile; this one is of the same person, and nobody has to sign in.
+          this.#tell("signed-in");
+        }
       }
       return renewed;
     } catch (error) {
@@ -112,7 +118,7 @@ export class Session {
   }
 
   #tell(status: SessionState["status"], page = this.#state.page): void {
-    this.#state = { status, kind: this.#signIn?.kind, page };
+    this.#state = { status, kind: this.#signIn?.kind, isNamed: this.#user !== undefined, page };
     for (const listener of this.#listeners) {
       listener();
     }

@@ -41,7 +41,7 @@ export function arrivalOf(
 
 /** Whether it is the one that was created, and not as it was before that. */
 function isOf(created: SyncedSecret, secret: SyncedSecret | undefined): boolean {
-  return secret !== undefined && secret.uid === created.uid && secret.generation >= created.generation;
+  return secret?.uid === created.uid && secret.generation >= created.generation;
 }
 
 function stateOf(secret: SyncedSecret): Arrival {

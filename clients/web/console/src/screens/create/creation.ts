@@ -51,11 +51,12 @@ export function useCreation() {
   const create = useCallback(
     async (form: Form): Promise<boolean> => {
       const revision = revisionOf(form);
+      const isLeft = (): boolean => !isHere.current;
       const before = request.current?.revision === revision ? request.current : undefined;
       if (before?.isOpen !== true && !(await check(form))) {
         return false;
       }
-      if (!isHere.current) {
+      if (isLeft()) {
         // Whoever left while it was checked was told that it is not created.
         return false;
       }
@@ -69,12 +70,12 @@ export function useCreation() {
         });
         request.current = undefined;
         setCreation({ phase: "created", secret, stored: newNamesOf(form) });
-        if (!isHere.current) {
+        if (isLeft()) {
           notify.done(`${form.name} is created.`);
         }
         return true;
       } catch (error) {
-        if (!isHere.current) {
+        if (isLeft()) {
           notify.failed(error, `Creating ${form.name} failed.`);
           return false;
         }
