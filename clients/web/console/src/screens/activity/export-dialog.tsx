@@ -7,9 +7,10 @@ import { useCallback, useEffect, useRef, useState, type ReactNode } from "react"
 import { auditPage, type AuditFilter } from "../../api/audit";
 import { CloseButton, Dialog } from "../../ui/dialog";
 import { Problem } from "../../ui/problem";
+import { save } from "../../ui/save";
 import { Time } from "../../ui/time";
 import { count } from "../../ui/words";
-import { collect, csvOf, fileNameOf, jsonOf, MOST, save, type Collected, type ExportFormat } from "./export";
+import { collect, csvOf, fileNameOf, jsonOf, MOST, type Collected, type ExportFormat } from "./export";
 
 const PAGE = 1_000;
 
@@ -40,7 +41,7 @@ export function ExportDialog({ filter, format, onClose }: ExportDialogProps): Re
         {count(collected?.events.length ?? 0, "event")}
         {oldest && (
           <>
-            , back to <Time value={timestampDate(oldest)} />
+            , as of <Time value={collected?.asOf} />, back to <Time value={timestampDate(oldest)} />
           </>
         )}
         .
@@ -73,9 +74,8 @@ function useExport(filter: AuditFilter, format: ExportFormat) {
     collect(fetchPage, read.current, keep).then(
       (all) => {
         if (!leaving.signal.aborted) {
-          const now = new Date();
-          const name = fileNameOf(filter, format, now);
-          save(name, format === "csv" ? "text/csv" : "application/json", format === "csv" ? csvOf(all.events) : jsonOf(all, filter, now));
+          const name = fileNameOf(filter, format, all.asOf);
+          save(name, format === "csv" ? "text/csv" : "application/json", format === "csv" ? csvOf(all.events) : jsonOf(all, filter));
           setProgress({ step: "done", name });
         }
       },

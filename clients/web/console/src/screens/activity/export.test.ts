@@ -45,7 +45,8 @@ test("too many are cut, and the file doesn't say that it is complete", async () 
   const collected = await collect(pages(9), undefined, () => undefined, 3);
   expect(collected.events.length).toBe(3);
   expect(collected.next).not.toBe("");
-  expect(JSON.parse(jsonOf(collected, { actor: "sync", since: NOW }, NOW))).toMatchObject({
+  expect(JSON.parse(jsonOf(collected, { actor: "sync", since: NOW }))).toMatchObject({
+    asOfTime: collected.asOf.toISOString(),
     complete: false,
     filter: { actor: "sync", since: "2026-11-27T21:05:00.000Z" },
     auditEvents: [{ name: "auditEvents/0" }, {}, {}],
@@ -66,8 +67,11 @@ test("what broke goes on where it was, and has nothing twice", async () => {
     partial = collected;
   };
   await expect(collect(breaking, undefined, keep)).rejects.toThrow("away");
-  const { events } = await collect(breaking, partial, keep);
+  const begun = partial?.asOf;
+  const { events, asOf } = await collect(breaking, partial, keep);
   expect(events.map(({ name }) => name)).toEqual([0, 1, 2, 3, 4, 5].map((number) => `auditEvents/${number}`));
+  // What came after it was begun is not in it, however long it took.
+  expect(asOf).toBe(begun);
 });
 
 test("the name of the file has the time span", () => {

@@ -5,6 +5,7 @@ import type { AuditEvent } from "@iotoperations/secret-service-client";
 import { AuditEventSchema } from "@iotoperations/secret-service-client/v1";
 
 import type { AuditFilter, AuditPage } from "../../api/audit";
+import { timeInName } from "../../ui/save";
 
 /** More than this is for the command line; a page holds all of it in memory. */
 export const MOST = 100_000;
@@ -13,6 +14,8 @@ export type ExportFormat = "csv" | "json";
 
 /** How far it is. */
 export interface Collected {
+  /** When it was begun: nothing newer than that is sure to be in it. */
+  readonly asOf: Date;
   readonly events: readonly AuditEvent[];
   /** Where to go on; empty where all is there. */
   readonly next: string;
@@ -25,10 +28,10 @@ export async function collect(
   onPage: (collected: Collected) => void,
   most = MOST,
 ): Promise<Collected> {
-  let collected = from ?? { events: [], next: "" };
+  let collected = from ?? { asOf: new Date(), events: [], next: "" };
   do {
     const { events, nextPageToken } = await fetchPage(collected.next);
-    collected = { events: [...collected.events, ...events].slice(0, most), next: nextPageToken };
+    collected = { ...collected, events: [...collected.events, ...events].slice(0, most), next: nextPageToken };
     onPage(collected);
   } while (collected.next !== "" && collected.events.length < most);
   return collected;
@@ -53,9 +56,9 @@ export function cellOf(text: string): string {
 }
 
 /** As the API answers, with what was asked for. */
-export function jsonOf({ events, next }: Collected, filter: AuditFilter, now: Date): string {
+export function jsonOf({ asOf, events, next }: Collected, filter: AuditFilter): string {
   const content: JsonValue = {
-    exportTime: now.toISOString(),
+    asOfTime: asOf.toISOString(),
     filter: JSON.parse(JSON.stringify(filter)) as JsonValue,
     complete: next === "",
     auditEvents: events.map((event) => toJson(AuditEventSchema, event)),
@@ -64,18 +67,6 @@ export function jsonOf({ events, next }: Collected, filter: AuditFilter, now: Da
 }
 
 /** `activity-2026-11-27T2000Z--2026-11-27T2100Z.csv`. */
-export function fileNameOf({ since, until }: AuditFilter, format: ExportFormat, now: Date): string {
-  const text = (date: Date): string => `${date.toISOString().slice(0, 16).replace(":", "")}Z`;
-  return `activity-${since ? text(since) : "begin"}--${text(until ?? now)}.${format}`;
-}
-
-/** Hands a file to the browser. */
-export function save(name: string, type: string, content: string): void {
-  const url = URL.createObjectURL(new Blob([content], { type }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  // The browser reads it after the click.
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+export function fileNameOf({ since, until }: AuditFilter, format: ExportFormat, asOf: Date): string {
+  return `activity-${since ? timeInName(since) : "begin"}--${timeInName(until !== undefined && until < asOf ? until : asOf)}.${format}`;
 }
