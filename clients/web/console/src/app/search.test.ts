@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { auditSearch, certificatesSearch, createSearch, secretsSearch, vaultSearch, usesSearch } from "./search";
 
 test("a filter of secrets is what stands in the address", () => {
-  const search = { search: "pump", state: ["failed", "degraded"], origin: "unmanaged", usedBy: "Device/camera-7", expiring: true, sort: "-name" };
+  const search = { search: "pump", state: ["failed", "degraded"], origin: "unmanaged", usedBy: "Device/camera-7", expiring: true, stale: true, sort: "-name" };
   expect(secretsSearch(search)).toEqual({ ...search, state: ["degraded", "failed"] });
   expect(secretsSearch({ state: "pending" })).toEqual({ state: ["pending"] });
 });

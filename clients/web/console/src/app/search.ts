@@ -15,6 +15,8 @@ export interface SecretsSearch {
   readonly vaultSecret?: string;
   /** Only what expires soon or is expired. */
   readonly expiring?: boolean;
+  /** Only what may differ from the vault. */
+  readonly stale?: boolean;
   readonly sort?: string;
 }
 
@@ -29,6 +31,7 @@ export function secretsSearch(raw: Raw): SecretsSearch {
     usedBy: text(raw["usedBy"]),
     vaultSecret: text(raw["vaultSecret"]),
     expiring: raw["expiring"] === true ? true : undefined,
+    stale: raw["stale"] === true ? true : undefined,
     sort: text(raw["sort"]),
   });
 }

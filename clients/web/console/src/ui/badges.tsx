@@ -1,5 +1,5 @@
 /** States and conditions, in a word and a colour; never in a colour alone. */
-import type { Condition, State } from "@iotoperations/secret-service-client";
+import type { Condition, State, SyncedSecret } from "@iotoperations/secret-service-client";
 import { Badge } from "@fluentui/react-components";
 import {
   ArrowSyncRegular,
@@ -12,6 +12,7 @@ import {
 import type { ReactElement, ReactNode } from "react";
 
 import { ConditionStatus, State as States } from "@iotoperations/secret-service-client";
+import { isUncompared } from "./standing";
 import { wordsOfState } from "./words";
 
 const ICONS: Partial<Record<State, ReactElement>> = {
@@ -29,6 +30,18 @@ export function StateBadge({ state }: { state: State }): ReactNode {
     // The browser's own tooltip: Fluent's costs a table of thousands of states its smoothness.
     <Badge appearance="tint" color={color} icon={ICONS[state] ?? <QuestionCircleRegular />} title={meaning}>
       {label}
+    </Badge>
+  );
+}
+
+/** The state of a synced secret; or, where nobody has compared it with the vault for too long, that. */
+export function StandingBadge({ secret }: { secret: SyncedSecret }): ReactNode {
+  if (!isUncompared(secret)) {
+    return <StateBadge state={secret.state} />;
+  }
+  return (
+    <Badge appearance="tint" color="warning" icon={<QuestionCircleRegular />} title="It was in sync, but the edge may hold older versions by now.">
+      Not compared
     </Badge>
   );
 }

@@ -18,7 +18,7 @@ export function CertificateFacts({ facts, more = [] }: { facts: FactsMessage; mo
   const until = facts.expireTime && (
     <span className={styles.date}>
       <Time value={facts.expireTime} />
-      <ValidityBadge validity={validityOf({ notBeforeTime: facts.notBeforeTime, expireTime: facts.expireTime })} />
+      <ValidityBadge validity={validityOf(facts)} />
     </span>
   );
   return (

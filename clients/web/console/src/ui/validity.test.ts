@@ -12,6 +12,8 @@ test("what is worst is said", () => {
   expect(validityOf({ notBeforeTime: at("2027-01-01T00:00:00Z") }, now).kind).toBe("early");
   expect(validityOf({ expireTime: at("2026-12-27T12:00:00Z") }, now)).toEqual({ kind: "soon", label: "Expires soon" });
   expect(validityOf({ expireTime: at("2026-12-27T12:00:01Z") }, now)).toEqual({ kind: "valid", label: "" });
+  // A list of revoked certificates is due every few days.
+  expect(validityOf({ expireTime: at("2026-11-28T12:00:00Z"), revocationList: true }, now).kind).toBe("valid");
   expect(validityOf({}, now).kind).toBe("valid");
 });
 

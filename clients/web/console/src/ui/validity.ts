@@ -16,10 +16,12 @@ interface Dated {
   readonly enabled?: boolean | undefined;
   readonly notBeforeTime?: Timestamp | undefined;
   readonly expireTime?: Timestamp | undefined;
+  /** Whether it is a list of revoked certificates: it lives for days, so it is no news until the next one is overdue. */
+  readonly revocationList?: boolean | undefined;
 }
 
 /** What is worst of it. */
-export function validityOf({ enabled = true, notBeforeTime, expireTime }: Dated, now = new Date()): Validity {
+export function validityOf({ enabled = true, notBeforeTime, expireTime, revocationList = false }: Dated, now = new Date()): Validity {
   const left = expireTime && timestampMs(expireTime) - now.getTime();
   if (!enabled) {
     return { kind: "disabled", label: "Disabled" };
@@ -30,7 +32,7 @@ export function validityOf({ enabled = true, notBeforeTime, expireTime }: Dated,
   if (notBeforeTime !== undefined && timestampMs(notBeforeTime) > now.getTime()) {
     return { kind: "early", label: "Not yet valid" };
   }
-  return left !== undefined && left <= SOON_MS ? { kind: "soon", label: "Expires soon" } : { kind: "valid", label: "" };
+  return left !== undefined && left <= SOON_MS && !revocationList ? { kind: "soon", label: "Expires soon" } : { kind: "valid", label: "" };
 }
 
 /** The first of two points in time, where there are any. */

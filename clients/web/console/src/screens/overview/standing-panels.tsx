@@ -1,18 +1,19 @@
 /** What is stale, and what expires. */
 import { Badge, Text } from "@fluentui/react-components";
-import { ClockAlarmRegular, ErrorCircleRegular, QuestionCircleRegular } from "@fluentui/react-icons";
+import { ClockAlarmRegular, ErrorCircleRegular } from "@fluentui/react-icons";
 import { idOf } from "@iotoperations/secret-service-client";
 import type { ReactNode } from "react";
 
 import { Link } from "../../app/navigation";
-import { StateBadge } from "../../ui/badges";
+import { StandingBadge } from "../../ui/badges";
 import { useNow } from "../../ui/now";
 import { ResourceLink } from "../../ui/resource-link";
+import { SOON_DAYS } from "../../ui/standing";
 import { Time } from "../../ui/time";
 import { count } from "../../ui/words";
 import { Item, List, Nothing, SHOWN } from "./list";
 import { Panel, WatchedPart } from "./panel";
-import { expiriesOf, SOON_DAYS, staleOf, type Expiry, type Stale } from "./standing";
+import { expiriesOf, staleOf, type Expiry, type Stale } from "./standing";
 
 export function StalePanel(): ReactNode {
   return (
@@ -30,7 +31,7 @@ export function StalePanel(): ReactNode {
                 ))}
               </List>
               {stale.length > SHOWN && (
-                <Link to="/secrets" search={{ state: ["pending", "degraded", "failed"] }}>
+                <Link to="/secrets" search={{ stale: true }}>
                   All {stale.length.toLocaleString("en")}
                 </Link>
               )}
@@ -42,18 +43,10 @@ export function StalePanel(): ReactNode {
   );
 }
 
-function StaleItem({ stale: { secret, since, why, uncompared } }: { stale: Stale }): ReactNode {
+function StaleItem({ stale: { secret, since, why } }: { stale: Stale }): ReactNode {
   return (
     <Item
-      badge={
-        uncompared ? (
-          <Badge appearance="tint" color="warning" icon={<QuestionCircleRegular />}>
-            Not compared
-          </Badge>
-        ) : (
-          <StateBadge state={secret.state} />
-        )
-      }
+      badge={<StandingBadge secret={secret} />}
       what={<ResourceLink name={secret.name} />}
       when={
         since === undefined ? (
@@ -99,7 +92,7 @@ export function ExpiryPanel(): ReactNode {
                 ))}
               </List>
               <Link to="/secrets" search={{ expiring: true }}>
-                {expiries.length > SHOWN ? `All ${expiries.length.toLocaleString("en")}` : "Show them in Secrets"}
+                {expiries.length > SHOWN ? `All ${expiries.length.toLocaleString("en")}, in ${secretsOf(expiries)}` : "Show them in Secrets"}
               </Link>
             </>
           );
@@ -109,22 +102,27 @@ export function ExpiryPanel(): ReactNode {
   );
 }
 
+/** How many rows the table of Secrets has for them: one for each synced secret, whatever of it expires. */
+function secretsOf(expiries: readonly Expiry[]): string {
+  return count(new Set(expiries.map(({ secret }) => secret)).size, "synced secret");
+}
+
 const WHAT: Readonly<Record<Expiry["what"], string>> = {
   version: "the version of the vault secret",
   certificate: "the certificate itself",
   secret: "",
 };
 
-function ExpiryItem({ expiry: { secret, key, what, at, expired, message } }: { expiry: Expiry }): ReactNode {
+function ExpiryItem({ expiry: { secret, key, what, at, standing, message } }: { expiry: Expiry }): ReactNode {
   return (
     <Item
       badge={
         <Badge
           appearance="tint"
-          color={expired ? "danger" : "warning"}
-          icon={expired ? <ErrorCircleRegular /> : <ClockAlarmRegular />}
+          color={standing === "expired" ? "danger" : "warning"}
+          icon={standing === "expired" ? <ErrorCircleRegular /> : <ClockAlarmRegular />}
         >
-          {expired ? "Expired" : "Soon"}
+          {standing === "expired" ? "Expired" : "Soon"}
         </Badge>
       }
       what={
@@ -137,9 +135,9 @@ function ExpiryItem({ expiry: { secret, key, what, at, expired, message } }: { e
         </>
       }
       when={
-        at && (
+        at !== undefined && (
           <>
-            <Time value={at} /> (<Time value={at} distance />)
+            <Time value={new Date(at)} /> (<Time value={new Date(at)} distance />)
           </>
         )
       }

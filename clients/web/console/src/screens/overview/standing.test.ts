@@ -29,10 +29,10 @@ test("what has been stale for longest comes first, and what counts as synced but
     secret("well", { conditions: [since("Compared", 7, ConditionStatus.TRUE)] }),
     secret("leaving", { state: State.DELETING, conditions: [since("Synced", 8)] }),
   ]);
-  expect(stale.map(({ secret: { name }, why, uncompared }) => [name, why, uncompared])).toEqual([
-    ["syncedSecrets/old", "Synced", false],
-    ["syncedSecrets/unseen", "Compared", true],
-    ["syncedSecrets/new", "Synced", false],
+  expect(stale.map(({ secret: { name }, why }) => [name, why])).toEqual([
+    ["syncedSecrets/old", "Synced"],
+    ["syncedSecrets/unseen", "Compared"],
+    ["syncedSecrets/new", "Synced"],
   ]);
 });
 
@@ -46,17 +46,17 @@ test("what expired and what expires within 30 days, versions and certificates, t
     { key: "overdue", certificate: { expireTime: days(-2), revocationList: true } },
   ];
   const found = expiriesOf([secret("a", { references })], NOW);
-  expect(found.map(({ key, what, expired }) => [key, what, expired])).toEqual([
-    ["overdue", "certificate", true],
-    ["over", "version", true],
-    ["cert", "certificate", false],
-    ["soon", "version", false],
+  expect(found.map(({ key, what, standing }) => [key, what, standing])).toEqual([
+    ["overdue", "certificate", "expired"],
+    ["over", "version", "expired"],
+    ["cert", "certificate", "soon"],
+    ["soon", "version", "soon"],
   ]);
 });
 
 test("a condition tells of what the caller can't see", () => {
   const hidden = secret("hidden", { conditions: [{ ...since("Expiring", 0, ConditionStatus.TRUE), reason: "Expired" }] });
-  expect(expiriesOf([hidden], NOW)).toMatchObject([{ key: "", what: "secret", expired: true, message: "Expiring" }]);
+  expect(expiriesOf([hidden], NOW)).toMatchObject([{ key: "", what: "secret", standing: "expired", message: "Expiring" }]);
 });
 
 test("broken uses: those that are certain first", () => {

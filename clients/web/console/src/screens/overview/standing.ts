@@ -1,18 +1,8 @@
 /** How the synced secrets stand: counted, and what somebody should look at. */
-import {
-  conditionOf,
-  ConditionStatus,
-  idOf,
-  Origin,
-  State,
-  type SecretUsage,
-  type SyncedSecret,
-} from "@iotoperations/secret-service-client";
+import { conditionOf, idOf, Origin, type SecretUsage, type State, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { timestampDate, type Timestamp } from "@bufbuild/protobuf/wkt";
 
-const DAY_MS = 86_400_000;
-/** What is due within so many days is worth a look; the service's own condition says the same. */
-export const SOON_DAYS = 30;
+import { endsOf, isDue, isStale, isUncompared, type End } from "../../ui/standing";
 
 /** How many are in each state. */
 export function countByState(secrets: readonly SyncedSecret[]): ReadonlyMap<State, number> {
@@ -34,64 +24,35 @@ export interface Stale {
   readonly since: Date | undefined;
   /** Why, in the service's words. */
   readonly why: string;
-  /** Whether it counts as synced, but nobody has compared it with the vault for too long. */
-  readonly uncompared: boolean;
 }
 
 /** What is pending, degraded or failed, and what was not compared for long: what has been so for longest comes first. */
 export function staleOf(secrets: readonly SyncedSecret[]): readonly Stale[] {
   const stale = secrets.flatMap((secret): Stale[] => {
-    const isLate = [State.PENDING, State.DEGRADED, State.FAILED].includes(secret.state);
-    const compared = conditionOf(secret, "Compared");
-    const uncompared = !isLate && secret.state === State.SYNCED && compared?.status === ConditionStatus.FALSE;
-    if (!isLate && !uncompared) {
+    if (!isStale(secret)) {
       return [];
     }
-    const condition = uncompared ? compared : conditionOf(secret, "Synced");
-    return [{ secret, since: dateOf(condition?.lastTransitionTime), why: condition?.message ?? "", uncompared }];
+    const condition = conditionOf(secret, isUncompared(secret) ? "Compared" : "Synced");
+    return [{ secret, since: dateOf(condition?.lastTransitionTime), why: condition?.message ?? "" }];
   });
   return stale.sort((one, other) => (one.since?.getTime() ?? 0) - (other.since?.getTime() ?? 0));
 }
 
-/** A version or a certificate at the edge that is over, or soon will be. */
-export interface Expiry {
+/** What of a synced secret is over, or soon will be. */
+export interface Expiry extends End {
   readonly secret: SyncedSecret;
-  /** Which key; empty where only the condition of the whole tells. */
-  readonly key: string;
-  readonly what: "version" | "certificate" | "secret";
-  readonly at: Date | undefined;
-  readonly expired: boolean;
   /** The condition's text, where no date is known. */
   readonly message: string;
 }
 
 /** What has expired and what expires soon, the earliest first. */
 export function expiriesOf(secrets: readonly SyncedSecret[], now: Date): readonly Expiry[] {
-  const soon = now.getTime() + SOON_DAYS * DAY_MS;
-  const found = secrets.flatMap((secret): Expiry[] => {
-    const dated = secret.references.flatMap(({ key, expireTime, certificate }): Expiry[] => {
-      const version = expiryOf(secret, key, "version", expireTime);
-      // A revocation list lives for days: it is no news until it is overdue.
-      const horizon = certificate?.revocationList === true ? now.getTime() : soon;
-      const own = expiryOf(secret, key, "certificate", certificate?.expireTime);
-      return [...within(version, soon), ...within(own, horizon)];
-    });
-    const condition = conditionOf(secret, "Expiring");
-    // Its references may be out of sight for this caller; the condition is not.
-    return dated.length === 0 && condition?.status === ConditionStatus.TRUE
-      ? [{ secret, key: "", what: "secret", at: undefined, expired: condition.reason === "Expired", message: condition.message }]
-      : dated;
-  });
-  return found.sort((one, other) => (one.at?.getTime() ?? 0) - (other.at?.getTime() ?? 0));
-
-  function expiryOf(secret: SyncedSecret, key: string, what: Expiry["what"], time: Timestamp | undefined): Expiry | undefined {
-    const at = dateOf(time);
-    return at && { secret, key, what, at, expired: at.getTime() <= now.getTime(), message: "" };
-  }
-}
-
-function within(expiry: Expiry | undefined, horizon: number): Expiry[] {
-  return expiry?.at !== undefined && expiry.at.getTime() <= horizon ? [expiry] : [];
+  const found = secrets.flatMap((secret) =>
+    endsOf(secret, now.getTime())
+      .filter(isDue)
+      .map((end): Expiry => ({ ...end, secret, message: end.at === undefined ? (conditionOf(secret, "Expiring")?.message ?? "") : "" })),
+  );
+  return found.sort((one, other) => (one.at ?? 0) - (other.at ?? 0));
 }
 
 /** The uses that can't work, what surely names a secret before what only seems to. */

@@ -1,14 +1,15 @@
 /** The columns of the table. The first two stay on the smallest screen. */
-import { conditionOf, Origin, State, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { conditionOf, ConditionStatus, Origin, State, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { Badge, makeStyles, mergeClasses, tokens } from "@fluentui/react-components";
 import type { ReactNode } from "react";
 
 import { Link } from "../../app/navigation";
-import { StateBadge } from "../../ui/badges";
+import { StandingBadge } from "../../ui/badges";
+import { endsOf, isUncompared, nextEndOf } from "../../ui/standing";
 import type { Column } from "../../ui/table";
 import { Time } from "../../ui/time";
 import { count, wordsOfOrigin } from "../../ui/words";
-import { expiryOf, urgencyOf } from "./filter";
+import { urgencyOf } from "./filter";
 import type { SecretRow } from "./rows";
 
 const NAMED = 2;
@@ -25,7 +26,7 @@ const useStyles = makeStyles({
 export function columnsOf(now: number): readonly Column<SecretRow>[] {
   return [
     { id: "name", title: "Name", width: "minmax(8rem, 1.5fr)", sortBy: ({ id }) => id, cell: (row) => <Name row={row} /> },
-    { id: "state", title: "State", width: "7rem", sortBy: urgencyOf, cell: ({ secret }) => <StateBadge state={secret.state} /> },
+    { id: "state", title: "State", width: "8rem", sortBy: urgencyOf, cell: ({ secret }) => <StandingBadge secret={secret} /> },
     { id: "keys", title: "Keys", width: "minmax(9rem, 1fr)", from: 820, cell: ({ keys }) => <Keys keys={keys} /> },
     {
       id: "users",
@@ -48,8 +49,8 @@ export function columnsOf(now: number): readonly Column<SecretRow>[] {
       title: "Expires",
       width: "8.5rem",
       from: 940,
-      sortBy: ({ expires }) => expires,
-      cell: (row) => <Expires row={row} now={now} />,
+      sortBy: ({ secret }) => endForOrder(secret, now),
+      cell: ({ secret }) => <Expires secret={secret} now={now} />,
     },
     {
       id: "origin",
@@ -133,6 +134,9 @@ function Detail({ secret }: { secret: SyncedSecret }): ReactNode {
       </>
     );
   }
+  if (isUncompared(secret)) {
+    return "not compared lately";
+  }
   const versions = [...new Set(secret.references.map(({ syncedVersion }) => syncedVersion).filter(Boolean))];
   const [only] = versions;
   if (only === undefined) {
@@ -141,24 +145,38 @@ function Detail({ secret }: { secret: SyncedSecret }): ReactNode {
   return versions.length === 1 ? <span title={only}>version {only.slice(0, SHORT)}…</span> : count(versions.length, "version");
 }
 
-function Expires({ row, now }: { row: SecretRow; now: number }): ReactNode {
+/** By the date that is shown; what is due without a date that the caller may see comes first. */
+function endForOrder(secret: SyncedSecret, now: number): number | undefined {
+  const end = nextEndOf(endsOf(secret, now));
+  return end && (end.at ?? 0);
+}
+
+function Expires({ secret, now }: { secret: SyncedSecret; now: number }): ReactNode {
   const styles = useStyles();
-  const expiry = expiryOf(row, now);
-  if (row.expires === undefined) {
-    return <span className={styles.muted}>No date</span>;
+  const end = nextEndOf(endsOf(secret, now));
+  if (end === undefined) {
+    return <span className={styles.muted}>{noDateOf(secret)}</span>;
   }
-  const time = <Time value={new Date(row.expires)} distance />;
-  if (expiry === "later") {
+  const time = end.at === undefined ? "No date shown" : <Time value={new Date(end.at)} distance />;
+  if (end.standing === "later") {
     return time;
   }
   return (
     <span className={styles.lines}>
       <span className={styles.line}>{time}</span>
       <span>
-        <Badge size="small" appearance="tint" color={expiry === "expired" ? "danger" : "warning"}>
-          {expiry === "expired" ? "Expired" : "Soon"}
+        <Badge size="small" appearance="tint" color={end.standing === "expired" ? "danger" : "warning"}>
+          {end.standing === "expired" ? "Expired" : "Soon"}
         </Badge>
       </span>
     </span>
   );
+}
+
+/** What is known of the end of something without a date. Lists leave out the references that the caller may not see. */
+export function noDateOf(secret: SyncedSecret): string {
+  if (secret.references.length > 0) {
+    return "No date";
+  }
+  return conditionOf(secret, "Expiring")?.status === ConditionStatus.FALSE ? "Not soon" : "Unknown";
 }

@@ -1,6 +1,8 @@
 /** The table as a file. It holds names and states; no value is on this page. */
 import { Origin, State } from "@iotoperations/secret-service-client";
 
+import { timeInName } from "../../ui/save";
+import { endsOf, nextEndOf } from "../../ui/standing";
 import { STATE_NAMES } from "../../ui/words";
 import type { SecretRow } from "./rows";
 
@@ -13,17 +15,24 @@ interface Line {
   /** Null where nobody has looked. */
   readonly usedBy: readonly string[] | null;
   readonly syncTime: string | null;
+  /** Null where there is none, and where the caller may not see it. */
   readonly expireTime: string | null;
 }
 
 const COLUMNS = ["name", "state", "origin", "keys", "vault secrets", "used by", "sync time", "expire time"] as const;
 
-export function toJson(rows: readonly SecretRow[]): string {
-  return `${JSON.stringify(rows.map(lineOf), undefined, 2)}\n`;
+/** `synced-secrets-2026-11-27T2000Z.csv`: as of when it was so. */
+export function fileNameOf(format: "csv" | "json", asOf: number): string {
+  return `synced-secrets-${timeInName(new Date(asOf))}.${format}`;
 }
 
-export function toCsv(rows: readonly SecretRow[]): string {
-  const lines = rows.map(lineOf).map((line) => [
+export function toJson(rows: readonly SecretRow[], asOf: number): string {
+  const content = { asOfTime: iso(asOf), syncedSecrets: rows.map((row) => lineOf(row, asOf)) };
+  return `${JSON.stringify(content, undefined, 2)}\n`;
+}
+
+export function toCsv(rows: readonly SecretRow[], asOf: number): string {
+  const lines = rows.map((row) => lineOf(row, asOf)).map((line) => [
     line.name,
     line.state,
     line.origin,
@@ -36,7 +45,7 @@ export function toCsv(rows: readonly SecretRow[]): string {
   return [COLUMNS, ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("");
 }
 
-function lineOf({ secret, id, users, synced, expires }: SecretRow): Line {
+function lineOf({ secret, id, users, synced }: SecretRow, asOf: number): Line {
   return {
     name: id,
     state: Object.entries(STATE_NAMES).find(([, state]) => state === secret.state)?.[0] ?? State[secret.state].toLowerCase(),
@@ -49,7 +58,7 @@ function lineOf({ secret, id, users, synced, expires }: SecretRow): Line {
     })),
     usedBy: users?.map((user) => user.id) ?? null,
     syncTime: iso(synced),
-    expireTime: iso(expires),
+    expireTime: iso(nextEndOf(endsOf(secret, asOf))?.at),
   };
 }
 
@@ -61,14 +70,4 @@ function iso(time: number | undefined): string | null {
 function cell(text: string): string {
   const harmless = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
-}
-
-/** Has the browser save a text as a file. */
-export function save(name: string, type: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
 }

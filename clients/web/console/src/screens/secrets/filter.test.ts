@@ -1,12 +1,12 @@
-import { Origin, State } from "@iotoperations/secret-service-client";
+import { ConditionStatus, Origin, State } from "@iotoperations/secret-service-client";
 import { SecretUsageSchema, SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { expect, test } from "vitest";
 
 import type { SecretsSearch } from "../../app/search";
-import { expiryOf, filtered, isNarrowed, urgencyOf } from "./filter";
-import { rowOf, Rows, usersOf, type SecretRow } from "./rows";
+import { filtered, isNarrowed, urgencyOf } from "./filter";
+import { rowOf, Rows, usersFrom, usersOf, type SecretRow } from "./rows";
 
 const NOW = Date.UTC(2026, 10, 27);
 const DAY = 86_400_000;
@@ -71,11 +71,18 @@ test("who uses it is exact, and what nobody has looked at is not called unused",
   expect(found({ usedBy: "-" })).toBe("hub");
 });
 
-test("the nearest end counts, of a version or of the certificate in it", () => {
-  const certificate = { expireTime: timestampFromMs(NOW + DAY) };
-  const row = rowOf(secret("c", { references: [{ ...reference("cert", "c", NOW + 60 * DAY), certificate }] }), []);
-  expect(row.expires).toBe(NOW + DAY);
-  expect(ROWS.map((one) => expiryOf(one, NOW))).toEqual(["soon", "expired", "never", "later"]);
+test("what expires is what the overview lists: by its dates, or by the condition where the caller may not see them", () => {
+  const expiring = [{ type: "Expiring", status: ConditionStatus.TRUE }];
+  const list = { ...reference("crl", "crl"), certificate: { revocationList: true, expireTime: timestampFromMs(NOW + DAY) } };
+  const rows = [rowOf(secret("hidden", { conditions: expiring }), []), rowOf(secret("list", { references: [list] }), [])];
+  expect(filtered(rows, { expiring: true }, NOW).rows.map(({ id }) => id)).toEqual(["hidden"]);
+});
+
+test("not in sync is also what nobody has compared with the vault, and that comes before what is in sync", () => {
+  const uncompared = secret("old", { conditions: [{ type: "Compared", status: ConditionStatus.FALSE }] });
+  const rows = [...ROWS, rowOf(uncompared, [])];
+  expect(filtered(rows, { stale: true }, NOW).rows.map(({ id }) => id)).toEqual(["hub", "portal", "old"]);
+  expect(rows.toSorted((one, other) => urgencyOf(one) - urgencyOf(other)).map(({ id }) => id)).toEqual(["portal", "hub", "old", "edp1secrets", "later"]);
 });
 
 test("what asks for somebody comes first", () => {
@@ -91,8 +98,15 @@ test("an order alone narrows nothing", () => {
 test("a resource is one user, however many of its fields name the secret", () => {
   const usage = (resource: string, field: string) =>
     create(SecretUsageSchema, { syncedSecret: "syncedSecrets/a", kind: "Device", namespace: "n", resource, field });
-  const users = usersOf([usage("one", "spec.user"), usage("one", "spec.password"), usage("two", "spec.user")]);
-  expect(users.get("syncedSecrets/a")?.map(({ id }) => id)).toEqual(["Device/one", "Device/two"]);
+  const users = usersOf([usage("one", "spec.user"), usage("one", "spec.password"), usage("two", "spec.user")], NOW);
+  expect(users.byName.get("syncedSecrets/a")?.map(({ id }) => id)).toEqual(["Device/one", "Device/two"]);
+});
+
+test("where the latest look failed, nobody knows what uses them", () => {
+  const look = { data: [], dataUpdatedAt: NOW };
+  expect(usersFrom({ ...look, isError: false })).toEqual(usersOf([], NOW));
+  expect(usersFrom({ ...look, isError: true })).toBeUndefined();
+  expect(usersFrom({ ...look, data: undefined, isError: false })).toBeUndefined();
 });
 
 test("a row is made anew only for what changed, or where other users are known", () => {
@@ -103,5 +117,12 @@ test("a row is made anew only for what changed, or where other users are known",
   expect(after[0]).toBe(before[0]);
   expect(after[1]).not.toBe(before[1]);
   expect(before[0]?.users).toBeUndefined();
-  expect(rows.of([a, b], new Map())[0]?.users).toEqual([]);
+  expect(rows.of([a, b], usersOf([], NOW))[0]?.users).toEqual([]);
+});
+
+test("nobody has looked yet for what uses one that was made after the look", () => {
+  const made = (at: number) => secret("a", { createTime: timestampFromMs(at) });
+  const usersAt = (at: number) => new Rows().of([made(at)], usersOf([], NOW))[0]?.users;
+  expect(usersAt(NOW - 1)).toEqual([]);
+  expect(usersAt(NOW + 1)).toBeUndefined();
 });

@@ -2,22 +2,12 @@
 import { Origin, State } from "@iotoperations/secret-service-client";
 
 import type { SecretsSearch } from "../../app/search";
+import { endsOf, isDue, isStale, isUncompared } from "../../ui/standing";
 import { STATE_NAMES, type StateName } from "../../ui/words";
 import type { SecretRow, User } from "./rows";
 
-/** What counts as soon: as the service's condition `Expiring` has it. */
-const SOON_MS = 30 * 86_400_000;
 /** What stands in the address for "nothing uses it". */
 export const NOTHING = "-";
-
-export type Expiry = "expired" | "soon" | "later" | "never";
-
-export function expiryOf({ expires }: Pick<SecretRow, "expires">, now: number): Expiry {
-  if (expires === undefined) {
-    return "never";
-  }
-  return expires <= now ? "expired" : expires <= now + SOON_MS ? "soon" : "later";
-}
 
 /** What is shown, and of what would be shown without a filter by state how many are in each. */
 export interface Filtered {
@@ -47,13 +37,14 @@ export function filtered(rows: readonly SecretRow[], search: SecretsSearch, now:
 
 function matcherOf(search: SecretsSearch, now: number): (row: SecretRow) => boolean {
   const words = (search.search ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-  const { origin, usedBy, vaultSecret, expiring = false } = search;
+  const { origin, usedBy, vaultSecret, expiring = false, stale = false } = search;
   return (row) =>
     words.every((word) => row.text.includes(word)) &&
     (origin === undefined || row.secret.origin === (origin === "managed" ? Origin.MANAGED : Origin.UNMANAGED)) &&
     (vaultSecret === undefined || row.vaultSecrets.includes(vaultSecret)) &&
     (usedBy === undefined || isUsedBy(row.users, usedBy)) &&
-    (!expiring || expiryOf(row, now) === "expired" || expiryOf(row, now) === "soon");
+    (!stale || isStale(row.secret)) &&
+    (!expiring || endsOf(row.secret, now).some(isDue));
 }
 
 /** What nobody has looked at matches neither a user nor "nothing". */
@@ -74,5 +65,6 @@ const URGENCY = [State.FAILED, State.DEGRADED, State.PENDING, State.DELETING, St
 
 export function urgencyOf({ secret }: SecretRow): number {
   const place = URGENCY.indexOf(secret.state);
-  return place < 0 ? 0 : place;
+  // What was not compared comes right before what is in sync.
+  return place < 0 ? 0 : isUncompared(secret) ? place - 0.5 : place;
 }

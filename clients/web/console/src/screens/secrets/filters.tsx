@@ -71,6 +71,9 @@ export function Filters({ rows, states, search, onChange }: FiltersProps): React
         >
           Expires within 30 days
         </ToggleButton>
+        <ToggleButton size="small" shape="circular" checked={search.stale === true} onClick={() => onChange({ stale: search.stale !== true })}>
+          Not in sync
+        </ToggleButton>
         {isNarrowed(search) && (
           <Button size="small" appearance="subtle" icon={<DismissRegular />} onClick={() => onChange("clear")}>
             Clear filters

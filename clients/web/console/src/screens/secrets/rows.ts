@@ -17,21 +17,34 @@ export interface SecretRow {
   readonly keys: readonly string[];
   /** The names of its vault secrets, each once. */
   readonly vaultSecrets: readonly string[];
-  /** Undefined while nobody has looked. */
+  /** Undefined where nobody has looked, or the latest look failed. */
   readonly users: readonly User[] | undefined;
-  /** The nearest end of what it refers to, in milliseconds since 1970. */
-  readonly expires: number | undefined;
   /** When the edge was last in sync with its references, in milliseconds since 1970. */
   readonly synced: number | undefined;
   /** All that a search looks in, in small letters. */
   readonly text: string;
 }
 
-/** What uses each synced secret, by its name. */
-export type Users = ReadonlyMap<string, readonly User[]>;
+/** What uses each synced secret, by its name, and when somebody looked, in milliseconds since 1970. */
+export interface Users {
+  readonly byName: ReadonlyMap<string, readonly User[]>;
+  readonly looked: number;
+}
+
+/** What is known of who uses what: where the latest look failed, what an earlier one found is no answer. */
+export function usersFrom(look: Look): Users | undefined {
+  return look.data === undefined || look.isError ? undefined : usersOf(look.data, look.dataUpdatedAt);
+}
+
+/** A look at the usages, as its query tells of it. */
+interface Look {
+  readonly data: readonly SecretUsage[] | undefined;
+  readonly dataUpdatedAt: number;
+  readonly isError: boolean;
+}
 
 /** Who uses what: a resource counts once for a synced secret, however many of its fields name it. */
-export function usersOf(usages: readonly SecretUsage[]): Users {
+export function usersOf(usages: readonly SecretUsage[], looked: number): Users {
   const users = new Map<string, User[]>();
   const seen = new Set<string>();
   for (const { syncedSecret, apiVersion, namespace, kind, resource } of usages) {
@@ -48,7 +61,7 @@ export function usersOf(usages: readonly SecretUsage[]): Users {
       known.push(user);
     }
   }
-  return users;
+  return { byName: users, looked };
 }
 
 const NOBODY: readonly User[] = [];
@@ -68,11 +81,17 @@ export class Rows {
       if (known !== undefined) {
         return known;
       }
-      const row = rowOf(secret, users && (users.get(secret.name) ?? NOBODY));
+      const row = rowOf(secret, users && usersOfOne(secret, users));
       this.#made.set(secret, row);
       return row;
     });
   }
+}
+
+/** Where one was made after the look, nobody has looked for what uses it. */
+function usersOfOne({ name, createTime }: SyncedSecret, { byName, looked }: Users): readonly User[] | undefined {
+  const isNewer = createTime !== undefined && timestampMs(createTime) > looked;
+  return isNewer ? undefined : (byName.get(name) ?? NOBODY);
 }
 
 export function rowOf(secret: SyncedSecret, users: readonly User[] | undefined): SecretRow {
@@ -86,16 +105,7 @@ export function rowOf(secret: SyncedSecret, users: readonly User[] | undefined):
     keys,
     vaultSecrets,
     users,
-    expires: nearest(secret),
     synced: secret.syncTime && timestampMs(secret.syncTime),
     text: words.join("\n").toLowerCase(),
   };
-}
-
-/** When the first of its references ends: the version in the vault, or the certificate in it. */
-function nearest({ references }: SyncedSecret): number | undefined {
-  const ends = references
-    .flatMap(({ expireTime, certificate }) => [expireTime, certificate?.expireTime])
-    .flatMap((time) => (time === undefined ? [] : [timestampMs(time)]));
-  return ends.length === 0 ? undefined : Math.min(...ends);
 }

@@ -12,14 +12,15 @@ import { ActionButton } from "../../ui/action";
 import { useNow } from "../../ui/now";
 import { Empty, Loading, Page } from "../../ui/page";
 import { Problem } from "../../ui/problem";
+import { save } from "../../ui/save";
 import { DataTable } from "../../ui/table";
 import { Time } from "../../ui/time";
 import { count } from "../../ui/words";
 import { columnsOf } from "./columns";
-import { save, toCsv, toJson } from "./export";
+import { fileNameOf, toCsv, toJson } from "./export";
 import { filtered, isNarrowed } from "./filter";
 import { Filters } from "./filters";
-import { Rows, usersOf, type SecretRow } from "./rows";
+import { Rows, usersFrom, type SecretRow } from "./rows";
 import { selectedOf, selectionOf, type Selection } from "./selection";
 import { SelectionBar } from "./selection-bar";
 
@@ -42,7 +43,8 @@ export function Secrets(): ReactNode {
 
 function All({ live }: { live: LiveSnapshot }): ReactNode {
   const usages = useUsages();
-  const users = useMemo(() => usages.data && usersOf(usages.data), [usages.data]);
+  const { data, dataUpdatedAt, isError } = usages;
+  const users = useMemo(() => usersFrom({ data, dataUpdatedAt, isError }), [data, dataUpdatedAt, isError]);
   const { search, change } = useFilters();
   const now = useNow().getTime();
   const [making] = useState(() => new Rows());
@@ -57,7 +59,7 @@ function All({ live }: { live: LiveSnapshot }): ReactNode {
   const names = useMemo(() => new Set(selected.map(({ name }) => name)), [selected]);
   const columns = useMemo(() => columnsOf(now), [now]);
   return (
-    <Page title="Secrets" subtitle={<Summary live={live} shown={shown.length} />} actions={<Actions rows={shown} />} filling>
+    <Page title="Secrets" subtitle={<Summary live={live} shown={shown.length} />} actions={<Actions rows={shown} asOf={live.heard} />} filling>
       {usages.isError && (
         <Problem error={usages.error} title="What uses the synced secrets is not known." onRetry={() => void usages.refetch()} />
       )}
@@ -95,7 +97,7 @@ function Summary({ live, shown }: { live: LiveSnapshot; shown: number }): ReactN
   );
 }
 
-function Actions({ rows }: { rows: readonly SecretRow[] }): ReactNode {
+function Actions({ rows, asOf }: { rows: readonly SecretRow[]; asOf: number }): ReactNode {
   const navigate = useNavigate();
   return (
     <>
@@ -107,8 +109,8 @@ function Actions({ rows }: { rows: readonly SecretRow[] }): ReactNode {
         </MenuTrigger>
         <MenuPopover>
           <MenuList>
-            <MenuItem onClick={() => save("synced-secrets.csv", "text/csv", toCsv(rows))}>CSV of what is shown</MenuItem>
-            <MenuItem onClick={() => save("synced-secrets.json", "application/json", toJson(rows))}>JSON of what is shown</MenuItem>
+            <MenuItem onClick={() => save(fileNameOf("csv", asOf), "text/csv", toCsv(rows, asOf))}>CSV of what is shown</MenuItem>
+            <MenuItem onClick={() => save(fileNameOf("json", asOf), "application/json", toJson(rows, asOf))}>JSON of what is shown</MenuItem>
           </MenuList>
         </MenuPopover>
       </Menu>
