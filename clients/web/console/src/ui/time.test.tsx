@@ -31,14 +31,17 @@ test.each([
   [-59, "59 seconds ago"],
   [-60, "1 minute ago"],
   [-3_599, "59 minutes ago"],
-  [3_600, "in 1 hour"],
-  [86_400, "tomorrow"],
-  [-86_400, "yesterday"],
-  [3 * 86_400, "in 3 days"],
+  [3_600, "in 60 minutes"],
+  [7_200, "in 2 hours"],
+  // Nothing is nearer than it is either: 47 hours are not tomorrow, nor 59 days next month, nor 723 days next year.
+  [47 * 3_600, "in 47 hours"],
+  [-2 * 86_400, "2 days ago"],
+  [59 * 86_400, "in 59 days"],
+  [723 * 86_400, "in 24 months"],
   // Nothing is farther off than it is: 29 days are no month.
   [-29 * 86_400, "29 days ago"],
-  [30 * 86_400, "next month"],
-  [-400 * 86_400, "last year"],
+  [60 * 86_400, "in 2 months"],
+  [-800 * 86_400, "2 years ago"],
 ])("%d seconds from now are %s", (seconds, words) => {
   expect(distanceOf(new Date(NOW.getTime() + seconds * 1_000), NOW)).toBe(words);
 });

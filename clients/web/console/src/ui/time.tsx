@@ -6,14 +6,15 @@ import type { ReactNode } from "react";
 import { usePreferences, type TimeZone } from "../app/preferences";
 import { useNow } from "./now";
 
-const UNITS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
-  ["year", 365 * 86_400],
-  ["month", 30 * 86_400],
-  ["day", 86_400],
-  ["hour", 3_600],
-  ["minute", 60],
+/** Each with its length in seconds, and from how many on it is used: 47 hours are not called a day. */
+const UNITS: readonly (readonly [unit: Intl.RelativeTimeFormatUnit, length: number, from: number])[] = [
+  ["year", 365 * 86_400, 2],
+  ["month", 30 * 86_400, 2],
+  ["day", 86_400, 2],
+  ["hour", 3_600, 2],
+  ["minute", 60, 1],
 ];
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 const useStyles = makeStyles({ time: { whiteSpace: "nowrap", fontVariantNumeric: "tabular-nums" } });
 
 /** A point in time; what to show where there is none is for the caller. */
@@ -49,6 +50,6 @@ export function absolute(date: Date, timeZone: TimeZone): string {
 /** `in 3 days`, `5 minutes ago`. */
 export function distanceOf(date: Date, now = new Date()): string {
   const seconds = (date.getTime() - now.getTime()) / 1_000;
-  const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
+  const [unit, length] = UNITS.find(([, size, from]) => Math.abs(seconds) >= from * size) ?? ["second", 1];
   return unit === "second" && Math.abs(seconds) < 10 ? "just now" : relative.format(Math.trunc(seconds / length), unit);
 }
