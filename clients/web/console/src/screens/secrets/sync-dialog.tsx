@@ -8,7 +8,7 @@ import { useClient } from "../../api/connection";
 import { useLookAgain } from "../../api/hooks";
 import { Dialog } from "../../ui/dialog";
 import { count } from "../../ui/words";
-import { syncMany, tally, type Outcome, type Outcomes } from "./sync-many";
+import { sumsOf, syncMany, tally, type Outcome, type Outcomes } from "./sync-many";
 
 /** How long the service may take for one before its outcome counts as open. */
 const WAIT_MS = 20_000;
@@ -53,19 +53,7 @@ export function SyncDialog({ sync, skipped }: SyncDialogProps): ReactNode {
       }
     >
       <ProgressBar value={outcomes.size === 0 ? 1 : ended / outcomes.size} aria-label="Progress" color={failed + unknown > 0 ? "warning" : "brand"} />
-      <Text role="status">
-        {[
-          `${synced.toLocaleString("en")} in sync`,
-          failed > 0 && `${failed.toLocaleString("en")} failed`,
-          unknown > 0 && `${unknown.toLocaleString("en")} not known`,
-          pending > 0 && `${pending.toLocaleString("en")} not at the edge yet`,
-          waiting > 0 && `${waiting.toLocaleString("en")} waiting`,
-          stopped > 0 && `${stopped.toLocaleString("en")} not asked for`,
-        ]
-          .filter(Boolean)
-          .join(", ")}
-        .
-      </Text>
+      <Text role="status">{sumsOf(outcomes)}</Text>
       {skipped > 0 && (
         <MessageBar>
           <MessageBarBody>

@@ -3,7 +3,7 @@ import { SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 
-import { AT_MOST, outcomeOf, syncMany, tally, type Outcomes } from "./sync-many";
+import { AT_MOST, outcomeOf, sumsOf, syncMany, tally, type Outcome, type Outcomes } from "./sync-many";
 
 function secret(name: string, more: MessageInitShape<typeof SyncedSecretSchema> = {}): SyncedSecret {
   return create(SyncedSecretSchema, { name, state: State.SYNCED, generation: 1n, syncedGeneration: 1n, ...more });
@@ -27,6 +27,13 @@ test("a few at a time, each with an outcome of its own", async () => {
   expect(most).toBe(AT_MOST);
   expect(tally(outcomes)).toEqual({ waiting: 0, running: 0, synced: 10, pending: 1, failed: 1, unknown: 0, stopped: 0 });
   expect(outcomes.get("syncedSecrets/3")).toEqual({ kind: "failed", message: "The vault can't be reached." });
+});
+
+test("the sums are all that were chosen, also while some are being synced", () => {
+  const kinds = ["synced", "running", "running", "waiting", "pending", "stopped"] as const;
+  const outcomes: Outcomes = new Map<string, Outcome>([...kinds.map((kind, index) => [String(index), { kind }] as const), ["failed", { kind: "failed", message: "No." }], ["unknown", { kind: "unknown", message: "?" }]]);
+  expect(sumsOf(outcomes)).toBe("1 in sync, 1 failed, 1 not known, 1 not at the edge yet, 2 being synced, 1 waiting, 1 not asked for.");
+  expect(sumsOf(new Map([["a", { kind: "synced" }]]))).toBe("1 in sync.");
 });
 
 test("progress is told as it comes, from the beginning on", async () => {

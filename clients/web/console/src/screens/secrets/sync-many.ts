@@ -75,3 +75,18 @@ export function tally(outcomes: Outcomes): Readonly<Record<Outcome["kind"], numb
   }
   return counts;
 }
+
+/** How many have come to each outcome, in words: all of them together are all that were chosen. */
+export function sumsOf(outcomes: Outcomes): string {
+  const { synced, failed, unknown, pending, running, waiting, stopped } = tally(outcomes);
+  const parts = [
+    [failed, "failed"],
+    [unknown, "not known"],
+    [pending, "not at the edge yet"],
+    [running, "being synced"],
+    [waiting, "waiting"],
+    [stopped, "not asked for"],
+  ] as const;
+  const others = parts.flatMap(([number, words]) => (number === 0 ? [] : [`${number.toLocaleString("en")} ${words}`]));
+  return `${[`${synced.toLocaleString("en")} in sync`, ...others].join(", ")}.`;
+}
