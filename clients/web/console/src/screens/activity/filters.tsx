@@ -6,7 +6,7 @@ import { useId, useState, type ReactNode } from "react";
 import { usePreferences } from "../../app/preferences";
 import type { AuditSearch } from "../../app/search";
 import { ASKED_ACTIONS, OUTCOME_NAMES, OWN_ACTIONS, wordsOfAction, wordsOfOutcome } from "../../ui/events";
-import { inputOf, isNarrowed, isoOf, SPANS } from "./span";
+import { inputOf, isNarrowed, leftOf, SPANS } from "./span";
 
 const useStyles = makeStyles({
   filters: {
@@ -140,7 +140,7 @@ function TimespanField({ search, onChange }: Pick<FiltersProps, "search" | "onCh
               key={`${from ?? ""} ${timeZone}`}
               type="datetime-local"
               defaultValue={inputOf(from, timeZone)}
-              onBlur={({ target }) => onChange({ from: isoOf(target.value, timeZone) })}
+              onBlur={({ target }) => onChange({ from: leftOf(target.value, from, timeZone) })}
             />
           </Field>
           <Field label={`Until (${zone})`} className={styles.field}>
@@ -148,7 +148,7 @@ function TimespanField({ search, onChange }: Pick<FiltersProps, "search" | "onCh
               key={`${until ?? ""} ${timeZone}`}
               type="datetime-local"
               defaultValue={inputOf(until, timeZone)}
-              onBlur={({ target }) => onChange({ until: isoOf(target.value, timeZone) })}
+              onBlur={({ target }) => onChange({ until: leftOf(target.value, until, timeZone) })}
             />
           </Field>
         </>

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 
-import { filterOf, inputOf, isNarrowed, isoOf, wordsOf } from "./span";
+import { filterOf, inputOf, isNarrowed, isoOf, leftOf, wordsOf } from "./span";
 
 const NOW = Date.parse("2026-11-27T21:00:00Z");
 
@@ -25,6 +25,16 @@ test("an input means a time in the zone that was chosen", () => {
   expect(inputOf("2026-11-27T21:00:00.000Z", "local")).toBe("2026-11-28T02:30");
   expect(inputOf("2026-11-27T21:00:00.000Z", "utc")).toBe("2026-11-27T21:00");
   expect([isoOf("", "utc"), isoOf("soon", "local"), inputOf(undefined, "utc")]).toEqual([undefined, undefined, ""]);
+});
+
+test("an input that was left as it was keeps the seconds, and the hour that the zone has twice", () => {
+  vi.stubEnv("TZ", "Europe/Berlin");
+  expect(leftOf("2026-11-27T21:00", "2026-11-27T20:00:42.500Z", "local")).toBe("2026-11-27T20:00:42.500Z");
+  for (const iso of ["2026-10-25T00:30:00.000Z", "2026-10-25T01:30:00.000Z"]) {
+    expect(leftOf(inputOf(iso, "local"), iso, "local")).toBe(iso);
+  }
+  expect(leftOf("2026-11-27T21:01", "2026-11-27T20:00:42.500Z", "local")).toBe("2026-11-27T20:01:00.000Z");
+  expect([leftOf("", "2026-11-27T20:00:42.500Z", "local"), leftOf("", undefined, "utc")]).toEqual([undefined, undefined]);
 });
 
 test("the command line lists the same", () => {

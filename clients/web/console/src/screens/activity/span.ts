@@ -45,6 +45,11 @@ export function isoOf(input: string, zone: TimeZone): string | undefined {
   return input === "" || Number.isNaN(at) ? undefined : new Date(at).toISOString();
 }
 
+/** What is meant once somebody has left the input: where it still has what it was given, the seconds that it can't show stay. */
+export function leftOf(input: string, iso: string | undefined, zone: TimeZone): string | undefined {
+  return input === inputOf(iso, zone) ? iso : isoOf(input, zone);
+}
+
 /** The words of the CLI that list the same. */
 export function wordsOf({ resource, actor, action, outcome, failedOnly, since, until }: AuditFilter): readonly string[] {
   const flag = (name: string, value: string | undefined): string[] => (value === undefined ? [] : [`--${name}`, value]);
