@@ -69,7 +69,7 @@ export function titleOf(error: unknown): string {
 
 /** What an error says. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error ?? "Nothing says why.");
+  return error instanceof Error ? error.message : error === undefined ? "Nothing says why." : String(error);
 }
 
 const TITLES: Readonly<Record<string, string>> = {

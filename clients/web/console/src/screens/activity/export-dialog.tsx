@@ -41,7 +41,7 @@ export function ExportDialog({ filter, format, onClose }: ExportDialogProps): Re
         {count(collected?.events.length ?? 0, "event")}
         {oldest && (
           <>
-            , as of <Time value={collected?.asOf} />, back to <Time value={timestampDate(oldest)} />
+            , as of <Time value={collected.asOf} />, back to <Time value={timestampDate(oldest)} />
           </>
         )}
         .
