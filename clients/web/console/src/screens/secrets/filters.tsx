@@ -1,17 +1,10 @@
 /** What narrows the table: a search, the states with how many are in each, and what there is to choose from. */
-import {
-  Button,
-  makeStyles,
-  SearchBox,
-  Select,
-  ToggleButton,
-  tokens,
-  type SearchBoxProps,
-} from "@fluentui/react-components";
+import { Button, makeStyles, Select, ToggleButton, tokens } from "@fluentui/react-components";
 import { DismissRegular } from "@fluentui/react-icons";
-import { useMemo, useState, type ReactNode } from "react";
+import { useMemo, type ReactNode } from "react";
 
 import type { SecretsSearch } from "../../app/search";
+import { SearchText } from "../../ui/search-text";
 import { STATE_NAMES, wordsOfState, type StateName } from "../../ui/words";
 import { isNarrowed, NOTHING } from "./filter";
 import { Pick } from "./pick";
@@ -37,7 +30,12 @@ export function Filters({ rows, states, search, onChange }: FiltersProps): React
   return (
     <search className={styles.filters}>
       <div className={styles.line}>
-        <Search text={search.search ?? ""} onChange={(text) => onChange({ search: text === "" ? undefined : text })} />
+        <SearchText
+          className={styles.search}
+          looksIn="name, key, vault secret or user"
+          text={search.search ?? ""}
+          onChange={(text) => onChange({ search: text === "" ? undefined : text })}
+        />
         <Pick
           label="Used by"
           value={search.usedBy}
@@ -100,36 +98,6 @@ function States({ states, chosen, onChange }: StatesProps): ReactNode {
       {wordsOfState(STATE_NAMES[name]).label} {states[name].toLocaleString("en")}
     </ToggleButton>
   ));
-}
-
-/** The search: its field has what is typed at once, also where the address and the table follow a moment later. */
-function Search({ text, onChange }: { text: string; onChange: (text: string) => void }): ReactNode {
-  const [typed, setTyped] = useState(text);
-  const [seen, setSeen] = useState(text);
-  const [sent, setSent] = useState<readonly string[]>([]);
-  if (seen !== text) {
-    setSeen(text);
-    const known = sent.indexOf(text);
-    setSent(sent.slice(known + 1));
-    // The address changed by itself: the filters were cleared.
-    if (known < 0) {
-      setTyped(text);
-    }
-  }
-  const type: SearchBoxProps["onChange"] = (_, { value }) => {
-    setTyped(value);
-    setSent((before) => [...before, value]);
-    onChange(value);
-  };
-  return (
-    <SearchBox
-      className={useStyles().search}
-      aria-label="Search by name, key, vault secret or user"
-      placeholder="Name, key, vault secret or user"
-      value={typed}
-      onChange={type}
-    />
-  );
 }
 
 /** What there is to choose from. */

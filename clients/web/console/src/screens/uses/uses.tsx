@@ -1,5 +1,5 @@
 /** What uses the synced secrets: by resource, those that can't work first. */
-import { Button, makeStyles, SearchBox, ToggleButton, tokens, type SearchBoxProps } from "@fluentui/react-components";
+import { Button, makeStyles, ToggleButton, tokens } from "@fluentui/react-components";
 import { DocumentSearchRegular } from "@fluentui/react-icons";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
@@ -9,6 +9,7 @@ import { useUnreadKinds, useUsages } from "../../api/hooks";
 import type { UsesSearch } from "../../app/search";
 import { Empty, Loading, Page } from "../../ui/page";
 import { Problem } from "../../ui/problem";
+import { SearchText } from "../../ui/search-text";
 import { Time } from "../../ui/time";
 import { UnreadKinds } from "../../ui/unread";
 import { count } from "../../ui/words";
@@ -76,25 +77,15 @@ function Found({ resources }: { resources: readonly Resource[] }): ReactNode {
   const change = (after: UsesSearch): void => void navigate({ search: after, replace: true });
   const wanted = useDeferredValue(search);
   const shown = useMemo(() => matching(resources, wanted), [resources, wanted]);
-  const [typed, setTyped] = useState(search.search ?? "");
-  const type: SearchBoxProps["onChange"] = (_, { value }) => {
-    setTyped(value);
-    change({ ...(search.broken === true && { broken: true }), ...(value !== "" && { search: value }) });
-  };
-  const clear = (): void => {
-    setTyped("");
-    change({});
-  };
   const { search: text } = search;
   return (
     <>
       <search className={styles.filters}>
-        <SearchBox
+        <SearchText
           className={styles.search}
-          aria-label="Search by resource, field, synced secret or key"
-          placeholder="Resource, field, synced secret or key"
-          value={typed}
-          onChange={type}
+          looksIn="resource, field, synced secret or key"
+          text={text ?? ""}
+          onChange={(value) => change({ ...(search.broken === true && { broken: true }), ...(value !== "" && { search: value }) })}
         />
         <ToggleButton
           size="small"
@@ -106,7 +97,7 @@ function Found({ resources }: { resources: readonly Resource[] }): ReactNode {
         </ToggleButton>
       </search>
       {shown.length === 0 ? (
-        <Empty title="No resource matches the filters." action={<Button onClick={clear}>Clear filters</Button>} />
+        <Empty title="No resource matches the filters." action={<Button onClick={() => change({})}>Clear filters</Button>} />
       ) : (
         <List resources={shown} />
       )}
