@@ -69,7 +69,10 @@ export function titleOf(error: unknown): string {
 
 /** What an error says. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : error === undefined ? "Nothing says why." : String(error);
+  if (error instanceof Error) {
+    return error.message;
+  }
+  return typeof error === "string" ? error : "Nothing says why.";
 }
 
 const TITLES: Readonly<Record<string, string>> = {

@@ -31,8 +31,8 @@ test("a few at a time, each with an outcome of its own", async () => {
 
 test("the sums are all that were chosen, also while some are being synced", () => {
   const kinds = ["synced", "running", "running", "waiting", "pending", "stopped"] as const;
-  const outcomes: Outcomes = new Map<string, Outcome>([...kinds.map((kind, index) => [String(index), { kind }] as const), ["failed", { kind: "failed", message: "No." }]]);
-  expect(sumsOf(outcomes)).toBe("1 in sync, 1 failed, 1 not at the edge yet, 2 being synced, 1 waiting, 1 not asked for.");
+  const outcomes: Outcomes = new Map<string, Outcome>([...kinds.map((kind, index) => [String(index), { kind }] as const), ["failed", { kind: "failed", message: "No." }], ["unknown", { kind: "unknown", message: "?" }]]);
+  expect(sumsOf(outcomes)).toBe("1 in sync, 1 failed, 1 not known, 1 not at the edge yet, 2 being synced, 1 waiting, 1 not asked for.");
   expect(sumsOf(new Map([["a", { kind: "synced" }]]))).toBe("1 in sync.");
 });
 
