@@ -73,7 +73,7 @@ async function show({ create, get = () => fail(Code.NotFound) }: Behaviour) {
   );
   await screen.findByText("pump-a");
   const press = (name: string): Promise<void> => userEvent.click(screen.getByRole("button", { name }));
-  const leave = (): void => act(() => void router.navigate({ to: "/secrets" as never }));
+  const leave = (): void => act(() => void router.navigate({ to: "/secrets" }));
   return { created, press, leave };
 }
 
