@@ -21,7 +21,7 @@ import { useMemo, useState, type ReactNode } from "react";
 import { useLiveSecrets, usePurposes, useUsages, useVault } from "../../api/hooks";
 import { Link } from "../../app/navigation";
 import type { CertificatesSearch } from "../../app/search";
-import { StateBadge } from "../../ui/badges";
+import { StandingBadge } from "../../ui/badges";
 import { CommandsButton } from "../../ui/commands";
 import { Empty, Loading, Page } from "../../ui/page";
 import { Problem } from "../../ui/problem";
@@ -169,7 +169,7 @@ function ChosenList({ lists, onAdd }: { lists: readonly CertificateList[]; onAdd
           <Link to="/secrets/$id" params={{ id: list.id }}>
             {list.id}
           </Link>
-          <StateBadge state={list.secret.state} />
+          <StandingBadge secret={list.secret} />
           <CommandsButton
             size="small"
             method={SecretService.method.getSyncedSecret}

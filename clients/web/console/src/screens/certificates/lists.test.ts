@@ -3,7 +3,7 @@ import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { SecretPurposeSchema, SecretUsageSchema, SyncedSecretSchema } from "@iotoperations/secret-service-client/v1";
 import { expect, test } from "vitest";
 
-import { entriesOf, found, isAt, listsOf } from "./lists";
+import { entriesOf, found, isAt, listsOf, validityOfEntry } from "./lists";
 import { keyOf, purposeOf, vaultSecretOf } from "./names";
 
 const secret = (id: string, references: MessageInitShape<typeof SyncedSecretSchema>["references"]) =>
@@ -83,4 +83,18 @@ test("names are those of the command line", () => {
   expect(purposeOf("aio-opc-ua-broker-trust-list")).toBe("trust-list");
   expect(purposeOf("pump-7")).toBe("");
   expect(keyOf("Pump 7 (new).cer")).toBe("Pump-7-new-.crt");
+});
+
+test("a revocation list is news once the next one is overdue, its version in the vault before it ends", () => {
+  const now = new Date("2026-11-28T00:00:00Z");
+  const inDays = (days: number) => timestampFromDate(new Date(now.getTime() + days * 86_400_000));
+  const kindOf = (revocationList: boolean, next: number, stored?: number) => {
+    const reference = { key: "ca.crl", certificate: { revocationList, expireTime: inDays(next) }, ...(stored !== undefined && { expireTime: inDays(stored) }) };
+    const [entry] = entriesOf(listsOf([secret("my-issuer-list", [reference])], [], purposes));
+    return entry && validityOfEntry(entry, now).kind;
+  };
+  expect(kindOf(false, 5)).toBe("soon");
+  expect(kindOf(true, 5)).toBe("valid");
+  expect(kindOf(true, -1)).toBe("expired");
+  expect(kindOf(true, 5, 5)).toBe("soon");
 });

@@ -10,7 +10,7 @@ import {
 } from "@iotoperations/secret-service-client";
 
 import type { CertificatesSearch, ListKind } from "../../app/search";
-import { earliest, validityOf, type Validity } from "../../ui/validity";
+import { earliest, validityOf, type Validity, type ValidityKind } from "../../ui/validity";
 import { hasExtension, OPC_UA_ISSUER_LIST, OPC_UA_TRUST_LIST, purposeOf } from "./names";
 
 /** A list. */
@@ -130,11 +130,15 @@ function textOf({ list, reference }: Entry): string {
   return [list.id, reference.key, idOf(reference.vaultSecret), ...(facts ?? [])].join(" ").toLowerCase();
 }
 
-/** Whether an entry is valid now: by the dates of the certificate and of the vault secret's version, whichever ends first. */
-export function validityOfEntry({ reference }: Entry, now = new Date()): Validity {
-  const { certificate } = reference;
-  return validityOf({ notBeforeTime: certificate?.notBeforeTime, expireTime: endOf(reference) }, now);
+/** Whether an entry is valid now: by the dates of the certificate or revocation list, or of the vault secret's version, whichever is worse. */
+export function validityOfEntry({ reference: { certificate, expireTime } }: Entry, now = new Date()): Validity {
+  const { notBeforeTime, expireTime: end, revocationList } = certificate ?? {};
+  const own = validityOf({ notBeforeTime, expireTime: end, revocationList }, now);
+  const stored = validityOf({ expireTime }, now);
+  return WORST_FIRST.indexOf(stored.kind) < WORST_FIRST.indexOf(own.kind) ? stored : own;
 }
+
+const WORST_FIRST: readonly ValidityKind[] = ["disabled", "expired", "early", "soon", "valid"];
 
 /** When an entry ends: the certificate itself or the version in the vault; of a revocation list, when the next one is due. */
 export function endOf({ certificate, expireTime }: SecretReference): Timestamp | undefined {

@@ -3,7 +3,7 @@ import { conditionOf, idOf, Origin, State, type SyncedSecret } from "@iotoperati
 import { makeStyles, MessageBar, MessageBarBody, MessageBarTitle, Tag, tokens } from "@fluentui/react-components";
 import type { ReactNode } from "react";
 
-import { StateBadge } from "../../ui/badges";
+import { StandingBadge } from "../../ui/badges";
 import { CopyText } from "../../ui/copy";
 import { Facts } from "../../ui/facts";
 import { Time } from "../../ui/time";
@@ -27,7 +27,7 @@ export function Head({ secret, lookedAt }: { secret: SyncedSecret; lookedAt: num
           [
             "State",
             <span key="state" className={styles.row}>
-              <StateBadge state={secret.state} />
+              <StandingBadge secret={secret} />
               {synced?.lastTransitionTime !== undefined && (
                 <span>
                   since <Time value={synced.lastTransitionTime} />

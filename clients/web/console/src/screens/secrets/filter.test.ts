@@ -103,10 +103,17 @@ test("a resource is one user, however many of its fields name the secret", () =>
 });
 
 test("where the latest look failed, nobody knows what uses them", () => {
-  const look = { data: [], dataUpdatedAt: NOW };
+  const look = { data: [], dataUpdatedAt: NOW, unread: [] };
   expect(usersFrom({ ...look, isError: false })).toEqual(usersOf([], NOW));
   expect(usersFrom({ ...look, isError: true })).toBeUndefined();
   expect(usersFrom({ ...look, data: undefined, isError: false })).toBeUndefined();
+});
+
+test("where the service can't read every kind, what it found uses one, and what it didn't find is unknown", () => {
+  const data = [create(SecretUsageSchema, { syncedSecret: "syncedSecrets/a", kind: "Device", resource: "one" })];
+  const users = usersFrom({ data, dataUpdatedAt: NOW, isError: false, unread: ["DataflowEndpoint"] });
+  const rows = new Rows().of([secret("a"), secret("b")], users);
+  expect(rows.map((row) => row.users?.length)).toEqual([1, undefined]);
 });
 
 test("a row is made anew only for what changed, or where other users are known", () => {

@@ -1,5 +1,5 @@
 /** The rows of the table: each synced secret, with what uses it and what can be found in it. */
-import { conditionOf, ConditionStatus, idOf, type SecretUsage, type SyncedSecret } from "@iotoperations/secret-service-client";
+import { idOf, type SecretUsage, type SyncedSecret } from "@iotoperations/secret-service-client";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 
 /** A resource that uses a synced secret. */
@@ -29,11 +29,13 @@ export interface SecretRow {
 export interface Users {
   readonly byName: ReadonlyMap<string, readonly User[]>;
   readonly looked: number;
+  /** Whether the service could read every kind of resource: otherwise, that it found no user says nothing. */
+  readonly isComplete: boolean;
 }
 
 /** What is known of who uses what: where the latest look failed, what an earlier one found is no answer. */
 export function usersFrom(look: Look): Users | undefined {
-  return look.data === undefined || look.isError ? undefined : usersOf(look.data, look.dataUpdatedAt);
+  return look.data === undefined || look.isError ? undefined : usersOf(look.data, look.dataUpdatedAt, look.unread.length === 0);
 }
 
 /** A look at the usages, as its query tells of it. */
@@ -41,10 +43,12 @@ interface Look {
   readonly data: readonly SecretUsage[] | undefined;
   readonly dataUpdatedAt: number;
   readonly isError: boolean;
+  /** The kinds that the service could not read. */
+  readonly unread: readonly string[];
 }
 
 /** Who uses what: a resource counts once for a synced secret, however many of its fields name it. */
-export function usersOf(usages: readonly SecretUsage[], looked: number): Users {
+export function usersOf(usages: readonly SecretUsage[], looked: number, isComplete = true): Users {
   const users = new Map<string, User[]>();
   const seen = new Set<string>();
   for (const { syncedSecret, apiVersion, namespace, kind, resource } of usages) {
@@ -61,7 +65,7 @@ export function usersOf(usages: readonly SecretUsage[], looked: number): Users {
       known.push(user);
     }
   }
-  return { byName: users, looked };
+  return { byName: users, looked, isComplete };
 }
 
 const NOBODY: readonly User[] = [];
@@ -88,12 +92,10 @@ export class Rows {
   }
 }
 
-/** Where one was made after the look, or the service can't read all that may use it, nobody knows that nothing does. */
-function usersOfOne(secret: SyncedSecret, { byName, looked }: Users): readonly User[] | undefined {
-  const { name, createTime } = secret;
+/** Where one was made after the look, or the service could not look everywhere, nobody knows that nothing uses it. */
+function usersOfOne({ name, createTime }: SyncedSecret, { byName, looked, isComplete }: Users): readonly User[] | undefined {
   const isNewer = createTime !== undefined && timestampMs(createTime) > looked;
-  const isUnread = conditionOf(secret, "InUse")?.status === ConditionStatus.UNKNOWN;
-  return byName.get(name) ?? (isNewer || isUnread ? undefined : NOBODY);
+  return isNewer ? undefined : (byName.get(name) ?? (isComplete ? NOBODY : undefined));
 }
 
 export function rowOf(secret: SyncedSecret, users: readonly User[] | undefined): SecretRow {

@@ -5,7 +5,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useDeferredValue, useMemo, useState, type ReactNode } from "react";
 
 import { useLive } from "../../api/connection";
-import { useLiveSecrets, useUsages } from "../../api/hooks";
+import { useLiveSecrets, useUnreadKinds, useUsages } from "../../api/hooks";
 import type { LiveSnapshot } from "../../api/live";
 import type { SecretsSearch } from "../../app/search";
 import { ActionButton } from "../../ui/action";
@@ -15,6 +15,7 @@ import { Problem } from "../../ui/problem";
 import { save } from "../../ui/save";
 import { DataTable } from "../../ui/table";
 import { Time } from "../../ui/time";
+import { UnreadKinds } from "../../ui/unread";
 import { count } from "../../ui/words";
 import { columnsOf } from "./columns";
 import { fileNameOf, toCsv, toJson } from "./export";
@@ -43,8 +44,9 @@ export function Secrets(): ReactNode {
 
 function All({ live }: { live: LiveSnapshot }): ReactNode {
   const usages = useUsages();
+  const unread = useUnreadKinds();
   const { data, dataUpdatedAt, isError } = usages;
-  const users = useMemo(() => usersFrom({ data, dataUpdatedAt, isError }), [data, dataUpdatedAt, isError]);
+  const users = useMemo(() => usersFrom({ data, dataUpdatedAt, isError, unread }), [data, dataUpdatedAt, isError, unread]);
   const { search, change } = useFilters();
   const now = useNow().getTime();
   const [making] = useState(() => new Rows());
@@ -63,6 +65,7 @@ function All({ live }: { live: LiveSnapshot }): ReactNode {
       {usages.isError && (
         <Problem error={usages.error} title="What uses the synced secrets is not known." onRetry={() => void usages.refetch()} />
       )}
+      <UnreadKinds />
       <Filters rows={rows} states={states} search={search} onChange={change} />
       <SelectionBar selected={selected} hidden={hiddenOf(names, shown)} onSelect={select} />
       <DataTable
@@ -75,7 +78,7 @@ function All({ live }: { live: LiveSnapshot }): ReactNode {
         onSort={(sort) => change({ sort: sort === "name" ? undefined : sort })}
         selected={names}
         onSelect={select}
-        empty={<Nothing search={search} areUsersKnown={users !== undefined} onClear={() => change("clear")} />}
+        empty={<Nothing search={search} areUsersKnown={users?.isComplete === true} onClear={() => change("clear")} />}
       />
     </Page>
   );
@@ -138,7 +141,7 @@ function Nothing({ search, areUsersKnown, onClear }: { search: SecretsSearch; ar
   const clear = <Button onClick={onClear}>Clear filters</Button>;
   if (search.usedBy !== undefined && !areUsersKnown) {
     return (
-      <Empty title="What uses them is not known yet." action={clear}>
+      <Empty title="What uses them is not known." action={clear}>
         So nothing can be said about this filter.
       </Empty>
     );

@@ -16,7 +16,7 @@ import type { ReactNode } from "react";
 
 import { useLiveSecrets } from "../../api/hooks";
 import { Link } from "../../app/navigation";
-import { StateBadge } from "../../ui/badges";
+import { StandingBadge } from "../../ui/badges";
 import { Section } from "../../ui/page";
 import { Time } from "../../ui/time";
 import type { Referrer } from "./who";
@@ -69,7 +69,7 @@ export function Referrers({ referrers, unseen = [], latest = "" }: ReferrersProp
                     <EdgeVersion referrer={referrer} latest={latest} />
                   </TableCell>
                   <TableCell>
-                    <StateBadge state={referrer.secret.state} />
+                    <StandingBadge secret={referrer.secret} />
                   </TableCell>
                 </TableRow>
               ))}
