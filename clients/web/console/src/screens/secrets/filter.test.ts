@@ -133,10 +133,3 @@ test("nobody has looked yet for what uses one that was made after the look", () 
   expect(usersAt(NOW - 1)).toEqual([]);
   expect(usersAt(NOW + 1)).toBeUndefined();
 });
-
-test("where the service can't read all that may use one, nobody knows that nothing does", () => {
-  const unread = secret("a", { conditions: [{ type: "InUse", status: ConditionStatus.UNKNOWN }] });
-  const used = create(SecretUsageSchema, { syncedSecret: "syncedSecrets/a", kind: "Device", resource: "press-3" });
-  expect(new Rows().of([unread], usersOf([], NOW))[0]?.users).toBeUndefined();
-  expect(new Rows().of([unread], usersOf([used], NOW))[0]?.users).toEqual([user("Device", "press-3")]);
-});
