@@ -16,7 +16,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useCallback, useLayoutEffect, useMemo, useRef, useState, type CSSProperties, type ReactNode, type RefObject } from "react";
 
 const ROW_HEIGHT = 44;
-const OVERSCAN = 4;
+const OVERSCAN = 6;
 const features = tableFeatures({ rowSortingFeature, rowSelectionFeature, sortedRowModel: createSortedRowModel() });
 
 /** What can be compared. */
@@ -193,6 +193,8 @@ function Body<Item extends RowData>({ rows, columns, style, scroller, selectable
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT,
     overscan: OVERSCAN,
+    // Rows are made in a task of their own: within the scroll event, the browser's layout and painting would be part of it.
+    useFlushSync: false,
     // Where this is another function, all rows are measured again: at each step of scrolling.
     getItemKey: useCallback((index: number) => rows[index]?.id ?? index, [rows]),
   });
