@@ -53,8 +53,12 @@ export function DialogShell({ open = true, onClose, stays = false, busy = false,
       onClose();
     }
   };
+  // Fluent's own closed dialog makes the whole page ready for one, with hidden elements that take the focus.
+  if (!open) {
+    return null;
+  }
   return (
-    <FluentDialog open={open} modalType={stays ? "alert" : "modal"} onOpenChange={change}>
+    <FluentDialog open modalType={stays ? "alert" : "modal"} onOpenChange={change}>
       <DialogSurface {...(width !== undefined && { className: widths[width] })} backdrop={{ onMouseDown: keepFocus }}>
         <Focus busy={busy} />
         {/* Nothing behind the dialog can be reached: not the shell's own way to sign in either. */}
