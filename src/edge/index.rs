@@ -120,8 +120,7 @@ impl Index {
     pub async fn listed(&self, until: Instant) -> bool {
         let mut healthy = self.healthy();
         let listed = healthy.wait_for(|_| self.is_complete());
-        // `relist` completes the cache without an event of the watch.
-        matches!(timeout_at(until, listed).await, Ok(Ok(_))) || self.is_complete()
+        matches!(timeout_at(until, listed).await, Ok(Ok(_)))
     }
 
     /// Waits until the cache holds all Secrets and the watch works: while it fails, what was seen before may be
@@ -136,6 +135,8 @@ impl Index {
     pub async fn relist(&self, edge: &Edge) -> Result<(), EdgeError> {
         let listed = edge.list_written().await?;
         self.replace(listed);
+        // The watch is as it was, but whoever waits for the first list has it.
+        self.0.healthy.send_modify(|_| ());
         Ok(())
     }
 

@@ -45,10 +45,12 @@ impl Secrets {
         limit: usize,
     ) -> Result<UsagesPage, Error> {
         let (usages, index, until) = (self.0.reconciler.usages(), self.0.reconciler.index(), until(deadline));
+        let secrets_listed = index.listed(until).await;
+        // Last, with nothing awaited after it: a kind that was found meanwhile counts.
         if let Some(gap) = usages.settled(until).await.filter(|gap| !gap.is_for_good()) {
             return Err(Cause::UsagesUnknown { gap, may_force: false }.into());
         }
-        if !index.listed(until).await {
+        if !secrets_listed {
             return Err(Cause::SecretsUnknown.into());
         }
         // That a program could use a Secret does not mean that it lacks one.
@@ -59,7 +61,10 @@ impl Secrets {
         }
         let more = page.len() > limit;
         page.truncate(limit);
-        let unreachable = usages.gaps().into_iter().map(|gap| gap.what).collect();
+        let gaps = usages.gaps().into_iter().map(|gap| gap.what);
+        // What is missing was looked up before the watch of Secrets failed.
+        let secrets = (*index.healthy().borrow() == Some(false)).then(|| "Secret".to_owned());
+        let unreachable = gaps.chain(secrets).collect();
         Ok(UsagesPage {
             usages: page.into_iter().map(|usage| self.with_missing(usage)).collect(),
             more,

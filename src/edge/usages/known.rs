@@ -232,7 +232,9 @@ impl Known {
     }
 
     fn gaps_where(&self, is_open: impl Fn(&ListState) -> bool) -> Vec<Gap> {
-        let groups = self.groups.iter().map(|(group, list)| (group.clone(), group, list));
+        // The group of Pods has no name.
+        let name = |group: &String| if group.is_empty() { "Pod".to_owned() } else { group.clone() };
+        let groups = self.groups.iter().map(|(group, list)| (name(group), group, list));
         let kinds = self.kinds.iter().map(|(kind, known)| (kind.to_string(), &kind.group, &known.list));
         let nameless = String::new();
         let expected = self.expected.iter().map(|(kind, expected)| (kind.clone(), &nameless, &expected.list));

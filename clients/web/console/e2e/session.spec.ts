@@ -1,10 +1,9 @@
 /** Who signs in, how, and what becomes of it when it ends. */
-import { createGrpcWebTransport } from "@connectrpc/connect-web";
-import { existing, SecretServiceClient } from "@iotoperations/secret-service-client";
+import { existing } from "@iotoperations/secret-service-client";
 import type { Page } from "@playwright/test";
 
 import { expectAccessible } from "./support/axe";
-import { expect, OPERATOR, paste, PEOPLE, test, VIEWER } from "./support/people";
+import { clientOf, expect, OPERATOR, paste, PEOPLE, test, VIEWER } from "./support/people";
 import { choosePurpose, create, createNew, dialogOf, LOGIN } from "./support/story";
 import { expectForgotten } from "./support/values";
 
@@ -13,11 +12,6 @@ async function signIn(page: Page, issuer: { signInAs: (window: Page, name: strin
   const opens = page.waitForEvent("popup");
   await page.getByRole("button", { name: /^Sign in with localhost/ }).click();
   await issuer.signInAs(await opens, name);
-}
-
-/** A program with a token. The tests' service is on loopback, so that nobody else sees it. */
-function clientOf(target: string, token: string): SecretServiceClient {
-  return new SecretServiceClient(createGrpcWebTransport({ baseUrl: target }), { target, token: () => Promise.resolve(token) });
 }
 
 const menu = (page: Page) => page.getByRole("navigation", { name: "Screens" });

@@ -78,7 +78,13 @@ pub fn facts(contents: &[&[u8]], reads_keys: bool) -> Vec<Option<CertificateFact
     let bundles: Vec<_> = contents.iter().map(|content| read(content)).collect();
     let keys = bundles.iter().flatten().filter_map(|bundle| bundle.key.as_ref()).filter(|_| reads_keys);
     let keys: Vec<Vec<u8>> = keys.filter_map(public_key).collect();
-    let is_alone = bundles.iter().flatten().filter(|bundle| bundle.own().is_some()).count() == 1;
+    let mut certificates: Vec<_> = bundles.iter().flatten().flat_map(|bundle| &bundle.certificates).collect();
+    certificates.sort_unstable();
+    certificates.dedup();
+    // What is neither text nor a certificate may be a PFX, and hold the one that the key belongs to.
+    let is_all_read =
+        contents.iter().zip(&bundles).all(|(content, bundle)| bundle.is_some() || content.is_ascii());
+    let is_alone = certificates.len() == 1 && is_all_read;
     let facts = contents.iter().zip(&bundles).map(|(content, bundle)| {
         let certificate = bundle.as_ref().and_then(|bundle| of_certificate(bundle, &keys, is_alone));
         certificate.or_else(|| of_revocation_list(content))
@@ -101,8 +107,8 @@ fn of_certificate(bundle: &Bundle, keys: &[Vec<u8>], is_alone: bool) -> Option<C
     let key_matches = match keys.iter().any(|key| key.as_slice() == public.as_ref()) {
         true => Some(true),
         false if keys.is_empty() => None,
-        // The key of a Secret is not that of its issuers. One that stands alone is none: tools make self-signed
-        // certificates that may issue others.
+        // The key of a Secret is not that of its issuers. A certificate that stands alone has none there: tools make
+        // self-signed ones that may issue others.
         false if certificate.is_ca() && !is_alone => None,
         false => Some(false),
     };
@@ -226,6 +232,16 @@ mod tests {
         }
         let alone = facts(&[ca, file!("p256.pkcs8.pem")], true);
         assert_eq!(alone[0].as_ref().unwrap().key_matches, Some(false), "self-signed, with another's key");
+        let twice = facts(&[ca, ca, file!("p256.pkcs8.pem")], true);
+        assert_eq!(
+            twice[1].as_ref().unwrap().key_matches,
+            Some(false),
+            "the same one, also as the authority"
+        );
+        let chain = [file!("intermediate.pem"), ca].concat();
+        assert_eq!(facts(&[&chain, file!("p256.pkcs8.pem")], true)[0].as_ref().unwrap().key_matches, None);
+        let beside_pfx = facts(&[ca, &[0x30, 0x82, 0xff], file!("p256.pkcs8.pem")], true);
+        assert_eq!(beside_pfx[0].as_ref().unwrap().key_matches, None, "a PFX may hold the key's own");
     }
 
     #[test]

@@ -1526,8 +1526,8 @@ class ListSecretUsagesResponse(_message.Message):
     @_builtins.property
     def unreachable(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the service can't read now, so that usages by it may be missing or out of date: a kind
-        ("DataflowEndpoint.connectivity.iotoperations.azure.com") or a whole API group. The condition InUse says why, and
-        what to do.
+        ("DataflowEndpoint.connectivity.iotoperations.azure.com") or a whole API group; "Secret" where whether secrets are
+        missing may be out of date. The condition InUse says why, and what to do.
         """
 
     def __init__(

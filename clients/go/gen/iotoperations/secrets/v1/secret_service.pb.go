@@ -2997,8 +2997,8 @@ type ListSecretUsagesResponse struct {
 	Usages        []*SecretUsage         `protobuf:"bytes,1,rep,name=usages,proto3" json:"usages,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// What the service can't read now, so that usages by it may be missing or out of date: a kind
-	// ("DataflowEndpoint.connectivity.iotoperations.azure.com") or a whole API group. The condition InUse says why, and
-	// what to do.
+	// ("DataflowEndpoint.connectivity.iotoperations.azure.com") or a whole API group; "Secret" where whether secrets are
+	// missing may be out of date. The condition InUse says why, and what to do.
 	Unreachable   []string `protobuf:"bytes,3,rep,name=unreachable,proto3" json:"unreachable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

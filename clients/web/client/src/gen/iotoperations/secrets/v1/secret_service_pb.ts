@@ -1664,8 +1664,8 @@ export type ListSecretUsagesResponse = Message<"iotoperations.secrets.v1.ListSec
 
   /**
    * What the service can't read now, so that usages by it may be missing or out of date: a kind
-   * ("DataflowEndpoint.connectivity.iotoperations.azure.com") or a whole API group. The condition InUse says why, and
-   * what to do.
+   * ("DataflowEndpoint.connectivity.iotoperations.azure.com") or a whole API group; "Secret" where whether secrets are
+   * missing may be out of date. The condition InUse says why, and what to do.
    *
    * @generated from field: repeated string unreachable = 3;
    */
