@@ -1,5 +1,5 @@
 /** States and conditions, in a word and a colour; never in a colour alone. */
-import type { Condition, State, SyncedSecret } from "@iotoperations/secret-service-client";
+import type { State, SyncedSecret } from "@iotoperations/secret-service-client";
 import { Badge } from "@fluentui/react-components";
 import {
   ArrowSyncRegular,
@@ -11,7 +11,7 @@ import {
 } from "@fluentui/react-icons";
 import type { ReactElement, ReactNode } from "react";
 
-import { ConditionStatus, State as States } from "@iotoperations/secret-service-client";
+import { State as States } from "@iotoperations/secret-service-client";
 import { isUncompared } from "./standing";
 import { wordsOfState } from "./words";
 
@@ -42,28 +42,6 @@ export function StandingBadge({ secret }: { secret: SyncedSecret }): ReactNode {
   return (
     <Badge appearance="tint" color="warning" icon={<QuestionCircleRegular />} title="It was in sync, but the edge may hold older versions by now.">
       Not compared
-    </Badge>
-  );
-}
-
-/** Whether a condition holds. `bad` says which status is the bad one. */
-export function ConditionBadge({ condition, bad = ConditionStatus.FALSE }: { condition: Condition; bad?: ConditionStatus }): ReactNode {
-  if (condition.status === ConditionStatus.UNKNOWN || condition.status === ConditionStatus.UNSPECIFIED) {
-    return (
-      <Badge appearance="tint" color="subtle" icon={<QuestionCircleRegular />}>
-        Unknown
-      </Badge>
-    );
-  }
-  const isBad = condition.status === bad;
-  const label = condition.status === ConditionStatus.TRUE ? "Yes" : "No";
-  return (
-    <Badge
-      appearance="tint"
-      color={isBad ? "danger" : "success"}
-      icon={isBad ? <ErrorCircleRegular /> : <CheckmarkCircleRegular />}
-    >
-      {label}
     </Badge>
   );
 }

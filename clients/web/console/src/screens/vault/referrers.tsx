@@ -11,7 +11,6 @@ import {
   Text,
   tokens,
 } from "@fluentui/react-components";
-import { idOf, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 import type { ReactNode } from "react";
 
 import { useLiveSecrets } from "../../api/hooks";
@@ -125,9 +124,4 @@ export function VersionText({ id }: { id: string }): ReactNode {
       {id.slice(0, 8)}…
     </span>
   );
-}
-
-/** The id of a version. */
-export function versionIdOf({ name }: VaultSecretVersion): string {
-  return idOf(name);
 }
