@@ -1,5 +1,5 @@
 /** "Add from Azure Key Vault": a vault secret that is there becomes an entry of a list. */
-import { Field, Input, Spinner, Text } from "@fluentui/react-components";
+import { Field, Input, Text } from "@fluentui/react-components";
 import { idOf, type Reference } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useRef, useState, type ReactNode } from "react";
@@ -73,8 +73,8 @@ function EntryOfPick({ lists, list: first, pick, onChange, onClose }: FromVaultP
             appearance="primary"
             method={secret === undefined ? "CreateSyncedSecret" : "UpdateSyncedSecret"}
             resource={`syncedSecrets/${list}`}
-            unless={adding.isPending ? "It is being added." : problem}
-            icon={adding.isPending ? <Spinner size="tiny" /> : null}
+            pending={adding.isPending && "It is being added."}
+            unless={problem}
             onClick={() => adding.mutate({ list, entries: [reference], revision })}
           >
             Add to the list

@@ -1,5 +1,5 @@
 /** An entry leaves its list. */
-import { Spinner, Text } from "@fluentui/react-components";
+import { Text } from "@fluentui/react-components";
 import { idOf, type SecretUsage } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useState, type ReactNode } from "react";
@@ -50,8 +50,8 @@ export function RemoveDialog({ entry, now, onClose }: EntryProps): ReactNode {
             appearance="primary"
             method="UpdateSyncedSecret"
             resource={secret.name}
-            unless={removing.isPending ? "It is being removed." : problem}
-            icon={removing.isPending ? <Spinner size="tiny" /> : null}
+            pending={removing.isPending && "It is being removed."}
+            unless={problem}
             onClick={() => removing.mutate(undefined)}
           >
             Remove

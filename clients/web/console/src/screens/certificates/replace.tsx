@@ -1,5 +1,5 @@
 /** Another file for an entry: a new version of its vault secret. */
-import { Spinner, Subtitle2, Text } from "@fluentui/react-components";
+import { Subtitle2, Text } from "@fluentui/react-components";
 import { idOf } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useState, type ReactNode } from "react";
@@ -48,8 +48,8 @@ export function ReplaceDialog({ entry, now, onClose }: EntryProps): ReactNode {
             appearance="primary"
             method="AddVaultSecretVersion"
             resource={reference.vaultSecret}
-            unless={replacing.isPending ? "It is being replaced." : problem}
-            icon={replacing.isPending ? <Spinner size="tiny" /> : null}
+            pending={replacing.isPending && "It is being replaced."}
+            unless={problem}
             onClick={() => file && replacing.mutate({ file, revision: file.id })}
           >
             Replace

@@ -1,5 +1,5 @@
 /** "Upload Certificate": files into a list, with what they hold shown before anything is sent. */
-import { makeStyles, Spinner, Text, tokens } from "@fluentui/react-components";
+import { makeStyles, Text, tokens } from "@fluentui/react-components";
 import { referenceInit } from "./requests";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useState, type ReactNode } from "react";
@@ -48,8 +48,8 @@ export function UploadDialog({ lists, list: first, onClose }: UploadProps): Reac
             appearance="primary"
             method={form.exists ? "UpdateSyncedSecret" : "CreateSyncedSecret"}
             resource={`syncedSecrets/${list}`}
-            unless={adding.isPending ? "It is being added." : form.problem}
-            icon={adding.isPending ? <Spinner size="tiny" /> : null}
+            pending={adding.isPending && "It is being added."}
+            unless={form.problem}
             onClick={form.add}
           >
             Add to the list

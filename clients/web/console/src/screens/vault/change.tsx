@@ -1,5 +1,5 @@
 /** Dates, content type and tags of a version; its value stays. */
-import { Field, Input, MessageBar, MessageBarBody, Spinner, Text, Textarea } from "@fluentui/react-components";
+import { Field, Input, MessageBar, MessageBarBody, Text, Textarea } from "@fluentui/react-components";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import { idOf, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
@@ -64,8 +64,8 @@ export function ChangeDialog({ id, version: chosen, standing, onClose }: ChangeP
             appearance="primary"
             method="UpdateVaultSecret"
             resource={name}
-            unless={changing.isPending ? "It is being changed." : form.problem}
-            icon={changing.isPending ? <Spinner size="tiny" /> : null}
+            pending={changing.isPending && "It is being changed."}
+            unless={form.problem}
             onClick={form.save}
           >
             Save

@@ -1,5 +1,5 @@
 /** A version is switched off or on. */
-import { Spinner, Text } from "@fluentui/react-components";
+import { Text } from "@fluentui/react-components";
 import { idOf, type VaultSecretVersion } from "@iotoperations/secret-service-client";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import type { ReactNode } from "react";
@@ -55,8 +55,7 @@ export function EnableDialog({ id, version: chosen, standing, referrers, unseen,
             appearance="primary"
             method="UpdateVaultSecret"
             resource={name}
-            unless={changing.isPending ? "It is being changed." : undefined}
-            icon={changing.isPending ? <Spinner size="tiny" /> : null}
+            pending={changing.isPending && "It is being changed."}
             onClick={() => changing.mutate(undefined)}
           >
             {verb}

@@ -1,5 +1,5 @@
 /** A deleted secret comes back, by its name: the vault doesn't list what is deleted. */
-import { Field, Input, Spinner, Text } from "@fluentui/react-components";
+import { Field, Input, Text } from "@fluentui/react-components";
 import { SecretService } from "@iotoperations/secret-service-client/v1";
 import { useNavigate } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
@@ -57,8 +57,8 @@ export function RecoverDialog({ onClose }: { onClose: () => void }): ReactNode {
             type="submit"
             method="RecoverVaultSecret"
             resource={problem === undefined && name !== "" ? `vaultSecrets/${name}` : ""}
-            unless={recovering.isPending ? "It is being recovered." : name === "" ? "Give its name." : problem}
-            icon={recovering.isPending ? <Spinner size="tiny" /> : null}
+            pending={recovering.isPending && "It is being recovered."}
+            unless={name === "" ? "Give its name." : problem}
           >
             Recover
           </ActionButton>
