@@ -1,8 +1,9 @@
 /** The built package in a real browser: a page of an allowed origin calls and watches; one of another does not. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join, normalize } from "node:path";
@@ -99,14 +100,26 @@ async function visit(origin: string): Promise<string> {
   const told = new Promise<string>((resolve) => (tell = resolve));
   const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0"];
   const all = [...args, `--user-data-dir=${profile}`, `${origin}:${String(port)}/`];
-  const chromium = spawn(CHROMIUM, all, { stdio: "ignore", timeout: PATIENCE_MS });
+  // A group of its own: its helpers go on writing into the profile when it alone has ended.
+  const chromium = spawn(CHROMIUM, all, { stdio: "ignore", detached: true, timeout: PATIENCE_MS, killSignal: "SIGKILL" });
   const ended = once(chromium, "exit");
   try {
     return await Promise.race([told, ended.then(() => "Chromium ended and the page had told nothing")]);
   } finally {
-    chromium.kill();
+    killGroup(chromium);
     await ended;
-    rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
+    await rm(profile, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+/** Kills a process and all that it started; nothing where they have ended. */
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) {
+      process.kill(-pid, "SIGKILL");
+    }
+  } catch {
+    // There is no such group any more.
   }
 }
 
