@@ -15,7 +15,6 @@ export default tseslint.config(
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allow: ["bigint"] }],
       "@typescript-eslint/no-misused-promises": ["error", { checksVoidReturn: { attributes: false } }],
-      "no-restricted-properties": ["error", { object: "crypto", property: "randomUUID", message: "Pages over plain http have none: use newId of the client." }],
       // A router throws redirects and what isn't found.
       "@typescript-eslint/only-throw-error": "off",
     },
@@ -25,6 +24,16 @@ export default tseslint.config(
     ...hooks.configs.flat["recommended-latest"],
     // A virtual list measures as it renders; the compiler, which would skip it, is not in use.
     rules: { ...hooks.configs.flat["recommended-latest"].rules, "react-hooks/incompatible-library": "off" },
+  },
+  {
+    files: ["src/**/*.{ts,tsx}"],
+    rules: {
+      "no-restricted-properties": [
+        "error",
+        { object: "crypto", property: "randomUUID", message: "Pages over plain http have none: use newId of the client." },
+        { property: "toLocaleString", message: "It makes a formatter at each call: use grouped of ui/words." },
+      ],
+    },
   },
   {
     files: ["src/**/*.{ts,tsx}"],

@@ -12,7 +12,7 @@ import { CloseButton, DialogInside, DialogShell } from "../ui/dialog";
 import { Problem } from "../ui/problem";
 import { Time } from "../ui/time";
 import { inOrder, namedBy, ownerOf } from "../ui/usages";
-import { count } from "../ui/words";
+import { count, grouped } from "../ui/words";
 import { DeleteSteps } from "./delete-steps";
 import { candidates, isRefusedForUse, wordsOfVerdict, type Candidate } from "./deletion";
 import { acceptedOf, againOf, isRunning, tally, type Steps } from "./deletion-steps";
@@ -148,7 +148,7 @@ function Question({ title, chosen, wasRefusedForUse, onDelete }: QuestionProps):
             unless={unless(looked.isPending, targets.length, only)}
             onClick={() => onDelete(targets.map(({ secret }) => secret), { force: isForced })}
           >
-            {isForced ? "Delete all the same" : only === undefined ? `Delete ${free.length.toLocaleString("en")}` : "Delete"}
+            {isForced ? "Delete all the same" : only === undefined ? `Delete ${grouped(free.length)}` : "Delete"}
           </ActionButton>
         </>
       }

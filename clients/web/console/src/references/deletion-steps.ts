@@ -2,7 +2,7 @@
 import { idOf } from "@iotoperations/secret-service-client";
 
 import { messageOf } from "../ui/problem";
-import { count } from "../ui/words";
+import { count, grouped } from "../ui/words";
 
 /** How far the deletion of one is. */
 export type Progress =
@@ -64,7 +64,7 @@ export function wordsOfTally(steps: Steps): string {
     [waiting, "waiting"],
     [stopped, "not asked for"],
   ];
-  return parts.flatMap(([number, words]) => (number > 0 ? [`${number.toLocaleString("en")} ${words}`] : [])).join(", ");
+  return parts.flatMap(([number, words]) => (number > 0 ? [`${grouped(number)} ${words}`] : [])).join(", ");
 }
 
 /** What a toast says. */

@@ -6,6 +6,7 @@ import { kindOf, textOf } from "./file-kind";
 import { proposedVaultSecretName } from "./names";
 import type { NewSecretDraft } from "./secret-draft";
 import { LARGEST_VALUE, sizeOf } from "./size";
+import { grouped } from "../ui/words";
 
 /** A file's content. */
 export interface ReadFile extends Pick<NewSecretDraft, "value" | "size" | "kind"> {
@@ -34,7 +35,7 @@ export function referencesOf(files: readonly ReadFile[], others: readonly DraftR
 async function readFile(file: File): Promise<ReadFile | string> {
   // What is far too large is not read at all.
   if (file.size > LARGEST_VALUE) {
-    return `${file.name} has ${file.size.toLocaleString("en")} bytes, and the vault takes ${LARGEST_VALUE.toLocaleString("en")}.`;
+    return `${file.name} has ${grouped(file.size)} bytes, and the vault takes ${grouped(LARGEST_VALUE)}.`;
   }
   if (file.size === 0) {
     return `${file.name} is empty.`;

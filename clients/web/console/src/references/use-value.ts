@@ -4,6 +4,7 @@ import { useCallback, useImperativeHandle, useLayoutEffect, useRef, useState, ty
 
 import { kindOf, kindOfText, textOf, type FileKind } from "./file-kind";
 import { LARGEST_VALUE, oddityOf, sizeOf } from "./size";
+import { grouped } from "../ui/words";
 
 /** A value that can be taken, and what is known of it. */
 export interface GivenValue {
@@ -123,7 +124,7 @@ function problemOfSize({ name, size }: File): string | undefined {
   if (size === 0) {
     return `${name} is empty.`;
   }
-  return size > LARGEST_FILE ? `${name} is larger than the vault takes: ${LARGEST_VALUE.toLocaleString("en")} bytes.` : undefined;
+  return size > LARGEST_FILE ? `${name} is larger than the vault takes: ${grouped(LARGEST_VALUE)} bytes.` : undefined;
 }
 
 async function bytesOf(file: File): Promise<Uint8Array<ArrayBuffer> | undefined> {

@@ -6,6 +6,7 @@ import { useRef, useState, type DragEvent, type KeyboardEvent, type ReactNode } 
 import { wordsOfKind, type FileKind } from "./file-kind";
 import { LARGEST_VALUE } from "./size";
 import { useValue, type About, type ValueOwner } from "./use-value";
+import { grouped } from "../ui/words";
 
 const useStyles = makeStyles({
   box: {
@@ -160,11 +161,11 @@ function isText(kind: FileKind): boolean {
 
 function wordsOfAbout({ size, kind, fileName }: About): string {
   const what = kind === "text" && fileName === undefined ? "" : ` · ${wordsOfKind(kind)}`;
-  return `${fileName === undefined ? "" : `${fileName} · `}${size.toLocaleString("en")} ${size === 1 ? "byte" : "bytes"}${what}`;
+  return `${fileName === undefined ? "" : `${fileName} · `}${grouped(size)} ${size === 1 ? "byte" : "bytes"}${what}`;
 }
 
 function wordsOfTooLarge({ size, stored }: About): string {
-  const most = LARGEST_VALUE.toLocaleString("en");
-  const kept = stored === size ? "" : `, ${stored.toLocaleString("en")} as the vault keeps bytes (hex)`;
-  return `The vault takes at most ${most} bytes; this has ${size.toLocaleString("en")}${kept}.`;
+  const most = grouped(LARGEST_VALUE);
+  const kept = stored === size ? "" : `, ${grouped(stored)} as the vault keeps bytes (hex)`;
+  return `The vault takes at most ${most} bytes; this has ${grouped(size)}${kept}.`;
 }

@@ -52,7 +52,12 @@ export function wordsOfEngine(engine: SyncEngine): string {
 // Made once: `toLocaleString` makes one at each call, which a table of thousands of rows notices.
 const numbers = new Intl.NumberFormat("en");
 
+/** `12,345`. */
+export function grouped(number: number): string {
+  return numbers.format(number);
+}
+
 /** `1 reference`, `3 references`. */
 export function count(number: number, one: string, many = `${one}s`): string {
-  return `${numbers.format(number)} ${number === 1 ? one : many}`;
+  return `${grouped(number)} ${number === 1 ? one : many}`;
 }

@@ -27,7 +27,7 @@ import { Problem } from "../../ui/problem";
 import { ResourceLink } from "../../ui/resource-link";
 import { DataTable, type Column } from "../../ui/table";
 import { Time } from "../../ui/time";
-import { count } from "../../ui/words";
+import { count, grouped } from "../../ui/words";
 import { Details } from "./details";
 import { useEvents } from "./events";
 import type { ExportFormat } from "./export";
@@ -79,7 +79,7 @@ export function Activity(): ReactNode {
       <Standing list={list} />
       {newer.number > 0 && (
         <Button appearance="primary" className={styles.newer} onClick={beginAgain}>
-          Show {newer.number.toLocaleString("en")}
+          Show {grouped(newer.number)}
           {newer.more && " or more"} newer {newer.number === 1 ? "event" : "events"}
         </Button>
       )}
@@ -154,7 +154,7 @@ function Standing({ list }: { list: ReturnType<typeof useEvents> }): ReactNode {
         <MessageBar intent="info" layout="multiline">
           <MessageBarBody>
             This service doesn't know all of these filters: the page looked through {count(sent, "event")} itself and left out{" "}
-            {leftOut.toLocaleString("en")}.
+            {grouped(leftOut)}.
           </MessageBarBody>
         </MessageBar>
       )}

@@ -9,7 +9,7 @@ import { CloseButton, Dialog } from "../../ui/dialog";
 import { Problem } from "../../ui/problem";
 import { save } from "../../ui/save";
 import { Time } from "../../ui/time";
-import { count } from "../../ui/words";
+import { count, grouped } from "../../ui/words";
 import { collect, csvOf, fileNameOf, jsonOf, MOST, type Collected, type ExportFormat } from "./export";
 
 const PAGE = 1_000;
@@ -50,7 +50,7 @@ export function ExportDialog({ filter, format, onClose }: ExportDialogProps): Re
       {progress.step === "done" && (
         <Text>
           The browser has <code>{progress.name}</code>.{" "}
-          {collected?.next !== "" && `It has the newest ${MOST.toLocaleString("en")} events only: choose a shorter time span for older ones.`}
+          {collected?.next !== "" && `It has the newest ${grouped(MOST)} events only: choose a shorter time span for older ones.`}
         </Text>
       )}
     </Dialog>

@@ -19,6 +19,7 @@ import {
 } from "@peculiar/asn1-x509";
 
 import { LARGEST_FILE } from "./names";
+import { grouped } from "../../ui/words";
 
 /** What is wrong with a file. */
 export class FileError extends Error {}
@@ -30,7 +31,7 @@ const PRIVATE_KEY = "It holds a private key, which does not belong in a list of 
 export async function factsOf(bytes: Uint8Array): Promise<CertificateFacts[]> {
   if (bytes.length > LARGEST_FILE) {
     throw new FileError(
-      `It has ${bytes.length.toLocaleString("en")} bytes; ${LARGEST_FILE.toLocaleString("en")} fit into the vault, which keeps it in hex.`,
+      `It has ${grouped(bytes.length)} bytes; ${grouped(LARGEST_FILE)} fit into the vault, which keeps it in hex.`,
     );
   }
   const text = textOf(bytes);

@@ -6,7 +6,7 @@ import type { ReactNode } from "react";
 
 import type { SecretsSearch } from "../../app/search";
 import { StateBadge } from "../../ui/badges";
-import { STATE_NAMES, type StateName } from "../../ui/words";
+import { grouped, STATE_NAMES, type StateName } from "../../ui/words";
 import { Panel, WatchedPart } from "./panel";
 import { countByState, unmanagedOf } from "./standing";
 
@@ -68,7 +68,7 @@ function Count({ number, label, search }: { number: number; label: ReactNode; se
     <li>
       <CountLink to="/secrets" search={search} className={mergeClasses(styles.count, number === 0 && styles.none)}>
         <Text size={700} weight="semibold">
-          {number.toLocaleString("en")}
+          {grouped(number)}
         </Text>
         {typeof label === "string" ? <Text>{label}</Text> : label}
       </CountLink>

@@ -10,7 +10,7 @@ import { useNow } from "../../ui/now";
 import { ResourceLink } from "../../ui/resource-link";
 import { SOON_DAYS } from "../../ui/standing";
 import { Time } from "../../ui/time";
-import { count } from "../../ui/words";
+import { count, grouped } from "../../ui/words";
 import { Item, List, Nothing, SHOWN } from "./list";
 import { Panel, WatchedPart } from "./panel";
 import { expiriesOf, staleOf, type Expiry, type Stale } from "./standing";
@@ -32,7 +32,7 @@ export function StalePanel(): ReactNode {
               </List>
               {stale.length > SHOWN && (
                 <Link to="/secrets" search={{ stale: true }}>
-                  All {stale.length.toLocaleString("en")}
+                  All {grouped(stale.length)}
                 </Link>
               )}
             </>
@@ -92,7 +92,7 @@ export function ExpiryPanel(): ReactNode {
                 ))}
               </List>
               <Link to="/secrets" search={{ expiring: true }}>
-                {expiries.length > SHOWN ? `All ${expiries.length.toLocaleString("en")}, in ${secretsOf(expiries)}` : "Show them in Secrets"}
+                {expiries.length > SHOWN ? `All ${grouped(expiries.length)}, in ${secretsOf(expiries)}` : "Show them in Secrets"}
               </Link>
             </>
           );

@@ -8,7 +8,7 @@ import { textToPaste, useLiveSecrets, useUnreadKinds, useUsages, useVaultSecret 
 import { Link, LinkButton } from "../../app/navigation";
 import { UnreadKinds } from "../../ui/unread";
 import { isKnownToBeThere } from "../../ui/usages";
-import { count } from "../../ui/words";
+import { count, grouped } from "../../ui/words";
 import { Item, List, Nothing, SHOWN } from "./list";
 import { AskedPart, Panel } from "./panel";
 import { brokenOf, mayBeVaultSecret, placeOf } from "./standing";
@@ -60,7 +60,7 @@ export function BrokenUses({ usages, isOld = false }: { usages: readonly SecretU
           <BrokenUse key={placeOf(usage)} usage={usage} />
         ))}
       </List>
-      {broken.length > SHOWN && <Link to="/uses">All {broken.length.toLocaleString("en")}</Link>}
+      {broken.length > SHOWN && <Link to="/uses">All {grouped(broken.length)}</Link>}
     </>
   );
 }

@@ -10,6 +10,7 @@ import { newReferenceOf, type NewSecretDraft } from "../../references/secret-dra
 import { pickedReferenceOf, type VaultPick } from "../../references/vault-pick";
 import { VaultPickerDialog } from "../../references/vault-picker";
 import { CloseButton, Dialog } from "../../ui/dialog";
+import { grouped } from "../../ui/words";
 
 const useStyles = makeStyles({
   content: { overflowWrap: "anywhere", "& > *": { flexShrink: 0 } },
@@ -100,7 +101,7 @@ function Chosen({ source, isMissing }: { source: Source | undefined; isMissing: 
   }
   return source.kind === "new" ? (
     <Text>
-      Creates the vault secret <b>{source.draft.vaultSecret}</b> with a value of {source.draft.size.toLocaleString("en")} bytes.
+      Creates the vault secret <b>{source.draft.vaultSecret}</b> with a value of {grouped(source.draft.size)} bytes.
     </Text>
   ) : (
     <Text>

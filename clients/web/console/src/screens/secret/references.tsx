@@ -17,6 +17,7 @@ import { ReferenceCard } from "./reference-card";
 import { ReferenceDialog } from "./reference-dialog";
 import { whyNotEdit } from "./rules";
 import { short } from "./versions";
+import { grouped } from "../../ui/words";
 
 /** More than these are shown when somebody asks; a trust list can have hundreds. */
 const SHOWN = 24;
@@ -61,7 +62,7 @@ export function References({ secret, onEdit, onFollow }: ReferencesProps): React
   };
   return (
     <Section
-      title={`References (${references.length.toLocaleString("en")})`}
+      title={`References (${grouped(references.length)})`}
       actions={
         <ActionButton method="UpdateSyncedSecret" resource={secret.name} unless={why} icon={<AddRegular />} onClick={() => setFront({ kind: "add", read: secret })}>
           Add reference
@@ -86,7 +87,7 @@ export function References({ secret, onEdit, onFollow }: ReferencesProps): React
       </ul>
       {!all && references.length > SHOWN && (
         <div>
-          <Button onClick={() => setAll(true)}>Show all {references.length.toLocaleString("en")}</Button>
+          <Button onClick={() => setAll(true)}>Show all {grouped(references.length)}</Button>
         </div>
       )}
       {(front?.kind === "add" || front?.kind === "change") && (

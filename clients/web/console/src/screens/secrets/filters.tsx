@@ -5,7 +5,7 @@ import { useMemo, type ReactNode } from "react";
 
 import type { SecretsSearch } from "../../app/search";
 import { SearchText } from "../../ui/search-text";
-import { STATE_NAMES, wordsOfState, type StateName } from "../../ui/words";
+import { grouped, STATE_NAMES, type StateName, wordsOfState } from "../../ui/words";
 import { isNarrowed, NOTHING } from "./filter";
 import { Pick } from "./pick";
 import type { SecretRow } from "./rows";
@@ -95,7 +95,7 @@ function States({ states, chosen, onChange }: StatesProps): ReactNode {
   };
   return (Object.keys(STATE_NAMES) as StateName[]).map((name) => (
     <ToggleButton key={name} size="small" shape="circular" checked={chosen.includes(name)} onClick={() => toggle(name)}>
-      {wordsOfState(STATE_NAMES[name]).label} {states[name].toLocaleString("en")}
+      {wordsOfState(STATE_NAMES[name]).label} {grouped(states[name])}
     </ToggleButton>
   ));
 }

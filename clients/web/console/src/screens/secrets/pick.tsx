@@ -1,6 +1,7 @@
 /** One of many: found by typing a part of it. */
 import { Combobox, makeStyles, Option } from "@fluentui/react-components";
 import { useState, type ReactNode } from "react";
+import { grouped } from "../../ui/words";
 
 /** More than anybody scrolls through; typing finds the others. */
 const SHOWN = 50;
@@ -48,7 +49,7 @@ export function Pick({ label, value, choices, named = [], onChange }: PickProps)
       ))}
       {rest > 0 && (
         <Option key="more" value="" text="" disabled>
-          {`${rest.toLocaleString("en")} more: type a part of the name`}
+          {`${grouped(rest)} more: type a part of the name`}
         </Option>
       )}
     </Combobox>

@@ -16,7 +16,7 @@ import { save } from "../../ui/save";
 import { DataTable } from "../../ui/table";
 import { Time } from "../../ui/time";
 import { UnreadKinds } from "../../ui/unread";
-import { count } from "../../ui/words";
+import { count, grouped } from "../../ui/words";
 import { columnsOf } from "./columns";
 import { fileNameOf, toCsv, toJson } from "./export";
 import { filtered, isNarrowed } from "./filter";
@@ -89,7 +89,7 @@ function All({ live }: { live: LiveSnapshot }): ReactNode {
 /** How many there are, and as of when. */
 function Summary({ live, shown }: { live: LiveSnapshot; shown: number }): ReactNode {
   const all = live.secrets.length;
-  const number = shown === all ? count(all, "synced secret") : `${shown.toLocaleString("en")} of ${count(all, "synced secret")}`;
+  const number = shown === all ? count(all, "synced secret") : `${grouped(shown)} of ${count(all, "synced secret")}`;
   return (
     <span role="status">
       {number}

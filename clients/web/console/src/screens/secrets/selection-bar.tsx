@@ -9,6 +9,7 @@ import { DeleteDialog } from "../../references/delete-dialog";
 import { ActionButton } from "../../ui/action";
 import { CommandsButton } from "../../ui/commands";
 import { SyncDialog, useSyncMany } from "./sync-dialog";
+import { grouped } from "../../ui/words";
 
 const UNMANAGED = "Another tool made what is selected: adopt it first, or use that tool.";
 
@@ -73,9 +74,9 @@ function Bar({ selected, syncable, hidden, onSync, onDelete, onClear }: BarProps
   return (
     <div className={styles.bar} role="group" aria-label="What is selected">
       <Text className={styles.text} role="status">
-        <strong>{selected.length.toLocaleString("en")} selected</strong>
-        {hidden > 0 && `, ${hidden.toLocaleString("en")} of them hidden by the filters`}
-        {foreign > 0 && `, ${foreign.toLocaleString("en")} made by another tool`}
+        <strong>{grouped(selected.length)} selected</strong>
+        {hidden > 0 && `, ${grouped(hidden)} of them hidden by the filters`}
+        {foreign > 0 && `, ${grouped(foreign)} made by another tool`}
       </Text>
       <ActionButton
         method="SyncSyncedSecret"

@@ -2,6 +2,7 @@
 import { conditionOf, isSynced, State, type SyncedSecret } from "@iotoperations/secret-service-client";
 
 import { isNobodyThere, isOutcomeUnknown } from "../../api/change";
+import { grouped } from "../../ui/words";
 
 /** How one is doing. */
 export type Outcome =
@@ -87,6 +88,6 @@ export function sumsOf(outcomes: Outcomes): string {
     [waiting, "waiting"],
     [stopped, "not asked for"],
   ] as const;
-  const others = parts.flatMap(([number, words]) => (number === 0 ? [] : [`${number.toLocaleString("en")} ${words}`]));
-  return `${[`${synced.toLocaleString("en")} in sync`, ...others].join(", ")}.`;
+  const others = parts.flatMap(([number, words]) => (number === 0 ? [] : [`${grouped(number)} ${words}`]));
+  return `${[`${grouped(synced)} in sync`, ...others].join(", ")}.`;
 }

@@ -12,7 +12,7 @@ import { Problem } from "../../ui/problem";
 import { SearchText } from "../../ui/search-text";
 import { Time } from "../../ui/time";
 import { UnreadKinds } from "../../ui/unread";
-import { count } from "../../ui/words";
+import { count, grouped } from "../../ui/words";
 import { CheckDialog } from "./check-dialog";
 import { ResourceCard } from "./resource-card";
 import { matching, resourcesOf, type Resource } from "./resources";
@@ -64,7 +64,7 @@ function Summary({ resources, looked }: { resources: readonly Resource[]; looked
   const broken = resources.filter((resource) => resource.broken > 0).length;
   return (
     <span role="status">
-      {count(resources.length, "resource")}, {broken === 0 ? "none" : broken.toLocaleString("en")} of them known to name what is not there. Looked
+      {count(resources.length, "resource")}, {broken === 0 ? "none" : grouped(broken)} of them known to name what is not there. Looked
       at <Time value={new Date(looked)} />.
     </span>
   );
